@@ -1,0 +1,11 @@
+//! Postgres: connections, schema, migrations, the private cluster, notifications.
+
+pub mod embedded;
+mod migrate;
+mod notify;
+mod pool;
+pub mod schema;
+
+pub use migrate::{MigrateError, pending, revert_all, run as migrate};
+pub use notify::{announce, listen};
+pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind};

@@ -1,0 +1,153 @@
+//! Connections: where to, how secured, for how long.
+
+use crate::config::Store;
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::pooled_connection::deadpool;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use futures_util::FutureExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pooled connections. Cheap to clone.
+pub type Pool = deadpool::Pool<AsyncPgConnection>;
+/// A connection that goes back to its pool when dropped.
+pub type PooledConnection = deadpool::Object<AsyncPgConnection>;
+/// No connection could be had from the pool.
+pub type PoolError = deadpool::PoolError;
+
+/// Where the database is, ready to connect to.
+#[derive(Clone)]
+pub struct Database {
+    url: SecretString,
+    runtime: tokio::runtime::Handle,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database([REDACTED])")
+    }
+}
+
+impl Database {
+    /// A database by its URL or key-value string. Must be called on the main runtime: connections live there, not on
+    /// the runtime of the HTTP worker that first asks for one, because a connection dies with its runtime.
+    pub fn new(url: SecretString) -> Self {
+        Self { url, runtime: tokio::runtime::Handle::current() }
+    }
+
+    /// Its URL, for those that connect by themselves.
+    pub fn url(&self) -> &SecretString {
+        &self.url
+    }
+
+    /// A pool for the settings.
+    pub fn pool(&self, store: &Store) -> Result<Pool, deadpool::BuildError> {
+        let mut config = ManagerConfig::default();
+        // Postgres connections that are closed are noticed without a query; verifying each checkout would double
+        // the round trips of a short query.
+        config.recycling_method = RecyclingMethod::Fast;
+        let database = self.clone();
+        config.custom_setup = Box::new(move |_| {
+            let database = database.clone();
+            async move { database.connect(POOLED).await }.boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config("", config);
+        deadpool::Pool::builder(manager)
+            .max_size(store.pool_size)
+            .wait_timeout(Some(Duration::from_secs(5)))
+            .create_timeout(Some(Duration::from_secs(5)))
+            .recycle_timeout(Some(Duration::from_secs(5)))
+            .runtime(::deadpool::Runtime::Tokio1)
+            .build()
+    }
+
+    /// One connection outside any pool, set up by `setup` (SQL).
+    pub async fn connect(&self, setup: &'static str) -> ConnectionResult<AsyncPgConnection> {
+        let url = self.url.clone();
+        self.runtime
+            .spawn(async move {
+                let mut conn = connect_one(&url).await?;
+                conn.batch_execute(setup).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            })
+            .await
+            .map_err(|_| ConnectionError::BadConnection("the runtime is shutting down".to_owned()))?
+    }
+}
+
+/// A pooled connection answers short queries; nothing may hold it, a lock or a transaction for long.
+const POOLED: &str = "SET application_name = 'hookgate'; SET statement_timeout = '30s'; \
+                      SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'";
+
+/// Connects once, with TLS where the URL asks for it (`sslmode=require`, `verify-ca`, `verify-full`; all three verify the
+/// server's certificate against the system's roots: encryption to an unknown peer protects nothing).
+pub async fn connect_one(url: &SecretString) -> ConnectionResult<AsyncPgConnection> {
+    let config = parse_url(url)?;
+    let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(describe(&error));
+    if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable || all_sockets(&config) {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    } else {
+        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config()?);
+        let (client, connection) = config.connect(tls).await.map_err(bad)?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
+}
+
+fn all_sockets(config: &tokio_postgres::Config) -> bool {
+    !config.get_hosts().is_empty()
+        && config.get_hosts().iter().all(|host| matches!(host, tokio_postgres::config::Host::Unix(_)))
+}
+
+fn parse_url(url: &SecretString) -> ConnectionResult<tokio_postgres::Config> {
+    // tokio-postgres knows `require` and no stricter mode; ours verifies in every mode that encrypts.
+    let text = url
+        .expose_secret()
+        .replace("sslmode=verify-full", "sslmode=require")
+        .replace("sslmode=verify-ca", "sslmode=require");
+    let mut config: tokio_postgres::Config = text.parse().map_err(|_| {
+        ConnectionError::InvalidConnectionUrl("DATABASE_URL is not a Postgres URL".to_owned())
+    })?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(5));
+    }
+    Ok(config)
+}
+
+fn tls_config() -> ConnectionResult<rustls::ClientConfig> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_platform_verifier())
+        .map(|builder| builder.with_no_client_auth())
+        .map_err(|error| ConnectionError::BadConnection(format!("TLS is not available: {error}")))
+}
+
+/// What went wrong with a connection, without the URL.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("the server refused: {} ({})", db.message(), db.code().code()),
+        None => error.to_string(),
+    }
+}
+
+/// The kind of a query's failure, without the database's message, which may quote a row.
+pub fn error_kind(error: &diesel::result::Error) -> &'static str {
+    use diesel::result::{DatabaseErrorKind as Kind, Error};
+    match error {
+        Error::NotFound => "no row",
+        Error::DatabaseError(Kind::UniqueViolation, _) => "unique violation",
+        Error::DatabaseError(Kind::ForeignKeyViolation, _) => "foreign key violation",
+        Error::DatabaseError(Kind::SerializationFailure, _) => "serialization failure",
+        Error::DatabaseError(Kind::ReadOnlyTransaction, _) => "read-only",
+        Error::DatabaseError(Kind::CheckViolation | Kind::NotNullViolation, _) => "constraint violation",
+        Error::DatabaseError(Kind::ClosedConnection, _) => "connection closed",
+        Error::DatabaseError(Kind::UnableToSendCommand, _) => "cannot send",
+        Error::DatabaseError(..) => "refused by the server",
+        Error::BrokenTransactionManager => "broken transaction",
+        Error::SerializationError(_) | Error::DeserializationError(_) => "unexpected value",
+        _ => "failed",
+    }
+}

@@ -1,0 +1,63 @@
+//! Tables as diesel sees them.
+#![allow(missing_docs)]
+
+diesel::table! {
+    /// Events: one row is the stored fact, its dedupe key and its place in the work queue.
+    webhook_events (id) {
+        id -> Uuid,
+        provider -> Text,
+        event_id -> Text,
+        event_type -> Text,
+        subject -> Nullable<Text>,
+        occurred_at -> Nullable<Timestamptz>,
+        received_at -> Timestamptz,
+        body -> Bytea,
+        envelope -> Nullable<Text>,
+        headers -> Text,
+        duplicates -> Int4,
+        last_duplicate_at -> Nullable<Timestamptz>,
+        conflicting_duplicates -> Int4,
+        outcome -> Nullable<Text>,
+        processed_at -> Nullable<Timestamptz>,
+        status -> Text,
+        lane -> Nullable<Int8>,
+        attempts -> Int4,
+        max_attempts -> Int4,
+        priority -> Int2,
+        run_at -> Timestamptz,
+        lease_until -> Nullable<Timestamptz>,
+        lease_owner -> Nullable<Uuid>,
+        last_error -> Nullable<Text>,
+        attempt_log -> Jsonb,
+    }
+}
+
+diesel::table! {
+    /// Sync tasks: one unit of upstream work with an account, an entity and an operation.
+    sync_queue (id) {
+        id -> Uuid,
+        event_id -> Nullable<Uuid>,
+        account_id -> Uuid,
+        entity_type -> Text,
+        entity_id -> Text,
+        operation -> Text,
+        payload -> Jsonb,
+        dedupe_key -> Text,
+        created_at -> Timestamptz,
+        outcome -> Nullable<Text>,
+        processed_at -> Nullable<Timestamptz>,
+        status -> Text,
+        lane -> Nullable<Int8>,
+        attempts -> Int4,
+        max_attempts -> Int4,
+        priority -> Int2,
+        run_at -> Timestamptz,
+        lease_until -> Nullable<Timestamptz>,
+        lease_owner -> Nullable<Uuid>,
+        last_error -> Nullable<Text>,
+        attempt_log -> Jsonb,
+    }
+}
+
+diesel::joinable!(sync_queue -> webhook_events (event_id));
+diesel::allow_tables_to_appear_in_same_query!(webhook_events, sync_queue);

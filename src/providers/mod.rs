@@ -1,0 +1,223 @@
+//! Who sent this, and what does it say? Pure: bytes and headers in, events out; no database, no network.
+//!
+//! The order is in the types: [`Provider::parse`] needs a [`Proof`], only [`Provider::verify`] can make one, and
+//! a proof holds the very request that was proven.
+
+pub mod c2s;
+mod json;
+pub mod moysklad;
+mod registry;
+pub mod stripe;
+
+pub use registry::Registry;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+/// Longest `event_id`, in bytes: a unique index has to hold it.
+pub const MAX_EVENT_ID: usize = 512;
+/// Longest `event_type`, in bytes.
+pub const MAX_EVENT_TYPE: usize = 255;
+/// Longest `subject`, in bytes.
+pub const MAX_SUBJECT: usize = 512;
+
+/// A request as it came off the wire, before anything of it is believed.
+#[derive(Debug)]
+pub struct RawRequest<'a> {
+    /// Token in the last path segment, where a provider's route has one.
+    pub path_token: Option<&'a str>,
+    /// Query string without `?`, undecoded.
+    pub query: &'a str,
+    /// Header lines in their order; names in lower case.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+    /// Exact body.
+    pub body: &'a Bytes,
+}
+
+impl<'a> RawRequest<'a> {
+    /// The value of a header that must stand exactly once; a repeated one counts as absent, because which of its
+    /// lines the sender meant is anybody's guess.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let mut lines = self.headers.iter().filter(|line| line.0 == name);
+        match (lines.next(), lines.next()) {
+            (Some(line), None) => Some(line.1),
+            _ => None,
+        }
+    }
+
+    /// The decoded value of a query parameter that stands exactly once.
+    pub fn query_parameter(&self, name: &str) -> Option<String> {
+        let mut values = url::form_urlencoded::parse(self.query.as_bytes()).filter(|pair| pair.0 == name);
+        match (values.next(), values.next()) {
+            (Some(pair), None) => Some(pair.1.into_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Shows that a request is genuine. Made only by [`Provider::verify`]; holds the request that it speaks for.
+#[derive(Debug)]
+pub struct Proof<'a> {
+    request: &'a RawRequest<'a>,
+    now: DateTime<Utc>,
+    secret_index: usize,
+}
+
+impl<'a> Proof<'a> {
+    /// For verifiers: `request` is proven by the configured secret with this index.
+    pub(in crate::providers) fn new(
+        request: &'a RawRequest<'a>,
+        now: DateTime<Utc>,
+        secret_index: usize,
+    ) -> Self {
+        Self { request, now, secret_index }
+    }
+
+    /// Which of the configured secrets matched, counted from 0.
+    pub fn secret_index(&self) -> usize {
+        self.secret_index
+    }
+
+    /// When the proof was made.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The proven body.
+    pub fn body(&self) -> &'a Bytes {
+        self.request.body
+    }
+
+    /// The proven request.
+    pub fn request(&self) -> &'a RawRequest<'a> {
+        self.request
+    }
+}
+
+/// The request is not genuine. Which check failed is for the operator's metrics, never for the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// The header, parameter or path segment that holds the proof is absent or repeated.
+    #[error("the proof is missing")]
+    Missing,
+    /// The proof cannot be read.
+    #[error("the proof is malformed")]
+    Malformed,
+    /// Its time is further from now than the tolerance.
+    #[error("the proof is outside the time tolerance")]
+    Expired,
+    /// No configured secret gives this proof.
+    #[error("the proof does not match")]
+    Mismatch,
+}
+
+impl Unproven {
+    /// Label for metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Expired => "expired",
+            Self::Mismatch => "mismatch",
+        }
+    }
+}
+
+/// A genuine request, or one event of it, that cannot be read. The text is for the sender: it names fields, never
+/// values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// One event as its provider tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The provider's own id of the event: with the provider's name the key that makes redelivery harmless.
+    pub event_id: String,
+    /// What happened.
+    pub event_type: String,
+    /// What it is about; events of one subject are handled in order.
+    pub subject: Option<String>,
+    /// When it happened, by the provider's clock.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// Exact bytes: the request body, or the slice of it that is this event.
+    pub body: Bytes,
+    /// What the request said about all its events outside their own bytes, as JSON text.
+    pub envelope: Option<String>,
+}
+
+/// What a genuine, readable request holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The events in their order; one that cannot be read does not spoil the others.
+    pub events: Vec<Result<Incoming, RejectedPart>>,
+    /// Whether several events may come in one request: then a reply counts unreadable ones instead of refusing all.
+    pub batch: bool,
+}
+
+/// One unreadable event of a readable batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedPart {
+    /// Why it cannot be read.
+    pub reason: Unreadable,
+    /// Its exact bytes.
+    pub body: Bytes,
+}
+
+/// A sender's scheme of proof and its language.
+pub trait Provider: Send + Sync {
+    /// Its name: the route and the column `provider`.
+    fn name(&self) -> &str;
+
+    /// Proves that the request is genuine, over its raw bytes and in constant time.
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven>;
+
+    /// Reads the events of a proven request.
+    fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable>;
+
+    /// Lower-case names of headers that hold a secret of this provider and must not be stored.
+    fn secret_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A signed request with a sample event, for `hookgate send`; `None` if there is no sample of this type.
+    fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample>;
+
+    /// The types that [`Provider::sample`] knows.
+    fn sample_types(&self) -> &'static [&'static str];
+}
+
+/// A request that `hookgate send` posts.
+#[derive(Debug)]
+pub struct SignedSample {
+    /// Appended to the provider's route; holds the token where the proof is in the URL.
+    pub query: String,
+    /// Headers beside `Content-Type: application/json`.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Incoming {
+    /// Refuses keys that Postgres cannot hold or index.
+    pub(in crate::providers) fn checked(self) -> Result<Self, Unreadable> {
+        check_key("the event id", &self.event_id, MAX_EVENT_ID)?;
+        check_key("the event type", &self.event_type, MAX_EVENT_TYPE)?;
+        if let Some(subject) = &self.subject {
+            check_key("the subject", subject, MAX_SUBJECT)?;
+        }
+        Ok(self)
+    }
+}
+
+fn check_key(what: &str, value: &str, max: usize) -> Result<(), Unreadable> {
+    if value.is_empty() {
+        Err(Unreadable(format!("{what} is empty")))
+    } else if value.len() > max {
+        Err(Unreadable(format!("{what} is longer than {max} bytes")))
+    } else if value.contains('\0') {
+        Err(Unreadable(format!("{what} holds a NUL character")))
+    } else {
+        Ok(())
+    }
+}

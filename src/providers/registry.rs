@@ -1,0 +1,4 @@
+//! The configured providers by name.
+
+/// The configured providers by name.
+pub struct Registry {}

@@ -1,0 +1,68 @@
+//! What a handler is given and what it may answer.
+
+use crate::crypto::MasterKey;
+use crate::db::Pool;
+use crate::queue::{HandlerError, Outcome, Waker};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// A stored event whose turn has come.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Row id.
+    pub id: Uuid,
+    /// Who sent it.
+    pub provider: String,
+    /// The provider's id of it.
+    pub event_id: String,
+    /// What happened.
+    pub event_type: String,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// When it happened, by the provider's clock.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// When it was stored, by the database's clock.
+    pub received_at: DateTime<Utc>,
+    /// Exact bytes.
+    pub body: Bytes,
+    /// JSON that the request said about all its events.
+    pub envelope: Option<String>,
+    /// Which attempt this is, from 1.
+    pub attempt: i32,
+}
+
+/// What every handler may use.
+#[derive(Clone)]
+pub struct Context {
+    /// Connections to the database.
+    pub pool: Pool,
+    /// Opens stored tokens; absent until one is configured.
+    pub master_key: Option<MasterKey>,
+    /// Wakes the worker of sync tasks after some were enqueued.
+    pub sync_tasks: Waker,
+}
+
+impl From<crate::upstream::UpstreamError> for HandlerError {
+    fn from(error: crate::upstream::UpstreamError) -> Self {
+        match error.wait() {
+            Some(after) => Self::Defer { after, reason: error.to_string() },
+            None if error.is_retryable() => Self::Retry(error.to_string()),
+            None => Self::GiveUp(error.to_string()),
+        }
+    }
+}
+
+/// What an event of one provider sets in motion. Must be safe to run twice: a crash may come after its last call
+/// and before its outcome is stored.
+#[async_trait::async_trait]
+pub trait Handler: Send + Sync {
+    /// The provider whose events it handles.
+    fn provider(&self) -> &'static str;
+
+    /// Whether it wants this type; others are stored as `ignored` at once and never queued.
+    fn wants(&self, event_type: &str) -> bool;
+
+    /// Acts on one event.
+    async fn handle(&self, event: &Event, cx: &Context) -> Result<Outcome, HandlerError>;
+}

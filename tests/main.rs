@@ -1,0 +1,7 @@
+//! Black-box tests: a real server on a real Postgres, real sockets, strict simulators of the upstreams.
+//!
+//! Run by `scripts/test.sh`, which starts the Postgres and names it in `HOOKGATE_TEST_DATABASE_URL`.
+
+#![allow(dead_code, missing_docs, reason = "support code is shared by tests that each use a part")]
+
+mod support;
