@@ -82,16 +82,15 @@ impl Handler for MoyskladHandler {
 }
 
 fn summary(tasks: usize, left_out: usize) -> String {
-    let mut text = match tasks {
+    let tasks = match tasks {
         1 => "1 sync task".to_owned(),
         n => format!("{n} sync tasks"),
     };
     match left_out {
-        0 => {}
-        1 => text.push_str("; 1 child is not active"),
-        n => text.push_str(&format!("; {n} children are not active")),
+        0 => tasks,
+        1 => format!("{tasks}; 1 child is not active"),
+        n => format!("{tasks}; {n} children are not active"),
     }
-    text
 }
 
 #[cfg(test)]

@@ -47,13 +47,7 @@ impl Upsert<'_> {
             Some(mapping) if mapping.written_hash == Some(projection.hash()) => {
                 projection.outcome("no change")
             }
-            Some(mapping) => match self.write(mapping.child_id, &product, &projection).await? {
-                Some(written) => written.outcome("updated"),
-                None => {
-                    mappings::remove(&mut *self.conn().await?, self.key).await.map_err(work)?;
-                    self.match_or_create(&product, projection).await?
-                }
-            },
+            Some(mapping) => self.update_mapped(mapping.child_id, &product, projection).await?,
             None => self.match_or_create(&product, projection).await?,
         };
         Ok(Outcome::completed(done))
@@ -65,6 +59,19 @@ impl Upsert<'_> {
             self.metadata.younger_than(age, &self.child)
         )?;
         Ok(product::project(product, &main, &child, self.child.base()))
+    }
+
+    async fn update_mapped(
+        &self,
+        child_id: Uuid,
+        product: &Value,
+        projection: Projection,
+    ) -> Result<String, ApiError> {
+        if let Some(written) = self.write(child_id, product, &projection).await? {
+            return Ok(written.outcome("updated"));
+        }
+        mappings::remove(&mut *self.conn().await?, self.key).await.map_err(work)?;
+        self.match_or_create(product, projection).await
     }
 
     async fn match_or_create(&self, product: &Value, projection: Projection) -> Result<String, ApiError> {
@@ -226,6 +233,6 @@ mod tests {
         for other in [key(2, 2, 3), key(1, 3, 3), key(1, 2, 4), key(3, 2, 1)] {
             assert_ne!(first, sync_id(other));
         }
-        assert_eq!(first.to_string(), "x");
+        assert_eq!(first.to_string(), "e012c8d5-79ed-585a-8b36-4a87805a7e8f");
     }
 }

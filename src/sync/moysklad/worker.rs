@@ -9,8 +9,8 @@ use super::upsert::Upsert;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
-use crate::queue::{HandlerError, Outcome};
-use crate::sync::tasks::Task;
+use crate::queue::{HandlerError, Job, Outcome};
+use crate::sync::tasks::{SyncQueue, Task};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -47,22 +47,6 @@ impl SyncTasks {
             gateway: Gateway::new(settings),
             metadata: MetadataCache::default(),
             turns: Turns::new(moysklad.parallel, pace),
-        }
-    }
-
-    /// Runs one task.
-    pub async fn run(&self, task: &Task) -> Result<Outcome, HandlerError> {
-        let _turn = self.turns.take(task.account_id).map_err(|after| HandlerError::Defer {
-            after,
-            reason: "other tasks of this account are running".to_owned(),
-        })?;
-        let pair = match self.pair(task).await? {
-            Ok(pair) => pair,
-            Err(reason) => return Ok(Outcome::ignored(reason)),
-        };
-        match self.upsert(task, &pair).await {
-            Err(ApiError::TokenRefused { account }) => Err(self.suspend(pair.credentials(account)).await?),
-            result => Ok(result?),
         }
     }
 
@@ -135,6 +119,24 @@ impl SyncTasks {
             tracing::warn!(account = %id, "MoySklad refused the token: the account is suspended");
         }
         Ok(suspended(id))
+    }
+}
+
+#[async_trait::async_trait]
+impl Job<SyncQueue> for SyncTasks {
+    async fn run(&self, task: &Task) -> Result<Outcome, HandlerError> {
+        let _turn = self.turns.take(task.account_id).map_err(|after| HandlerError::Defer {
+            after,
+            reason: "other tasks of this account are running".to_owned(),
+        })?;
+        let pair = match self.pair(task).await? {
+            Ok(pair) => pair,
+            Err(reason) => return Ok(Outcome::ignored(reason)),
+        };
+        match self.upsert(task, &pair).await {
+            Err(ApiError::TokenRefused { account }) => Err(self.suspend(pair.credentials(account)).await?),
+            result => Ok(result?),
+        }
     }
 }
 
