@@ -9,5 +9,6 @@
     reason = "support code is shared by tests that each use a part"
 )]
 
+mod queue;
 mod receive;
 mod support;
