@@ -5,3 +5,4 @@
 #![allow(dead_code, missing_docs, reason = "support code is shared by tests that each use a part")]
 
 mod support;
+mod upstream_client;

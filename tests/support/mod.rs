@@ -1,4 +1,5 @@
 //! What the black-box tests share.
 
+pub mod faulty_server;
 pub mod gateway;
 pub mod wait;
