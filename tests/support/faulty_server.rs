@@ -2,6 +2,7 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -52,7 +53,7 @@ impl Answer {
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push_str(&format!("{name}: {value}\r\n"));
+        write!(self.headers, "{name}: {value}\r\n").unwrap();
         self
     }
 
@@ -218,7 +219,7 @@ async fn answer(stream: &mut BufReader<TcpStream>, act: Act, state: &State) -> b
         Act::Answer(Answer { status, mut headers, body, chunked, closing, delay }) => {
             tokio::time::sleep(delay).await;
             if !chunked {
-                headers.push_str(&format!("Content-Length: {}\r\n", body.len()));
+                write!(headers, "Content-Length: {}\r\n", body.len()).unwrap();
             }
             let mut text = format!("HTTP/1.1 {status} x\r\n{headers}\r\n").into_bytes();
             text.extend(body);
