@@ -114,6 +114,21 @@ async fn refusals_of_the_caller_do_not_open_it() {
 }
 
 #[tokio::test]
+async fn a_reply_that_says_nothing_about_its_health_neither_counts_nor_clears() {
+    for neutral in [408, 429] {
+        let (server, upstream) = pair(fragile(), move |seen| {
+            let status = if seen.number == 3 { neutral } else { 500 };
+            Answer::status(status).header("X-Lognex-Retry-After", "1").into()
+        })
+        .await;
+        while server.requests() < 4 {
+            assert!(!refused(&upstream.call("a", get()).await), "{neutral}");
+        }
+        assert!(refused(&upstream.call("a", get()).await), "{neutral}: it was the third failure");
+    }
+}
+
+#[tokio::test]
 async fn the_tries_of_one_call_stop_when_they_open_it() {
     let (server, upstream) = pair(Policy { tries: 10, ..fragile() }, |_| Answer::status(500).into()).await;
     let error = upstream.call("a", get()).await.unwrap_err();
