@@ -12,3 +12,4 @@
 mod queue;
 mod receive;
 mod support;
+mod upstream_client;
