@@ -2,6 +2,14 @@
 //!
 //! Run by `scripts/test.sh`, which starts the Postgres and names it in `HOOKGATE_TEST_DATABASE_URL`.
 
-#![allow(dead_code, missing_docs, reason = "support code is shared by tests that each use a part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "support code is shared by tests that each use a part"
+)]
 
+mod queue;
+mod receive;
 mod support;
+mod upstream_client;

@@ -1,4 +1,6 @@
 //! What the black-box tests share.
 
+pub mod faulty_server;
 pub mod gateway;
+pub mod sign;
 pub mod wait;
