@@ -51,7 +51,9 @@ impl NewTask {
     }
 }
 
-/// Stores the tasks that are not there yet; gives how many.
+/// Stores the tasks, all in one statement; gives how many there are to do. One that is there already is left alone
+/// while it waits or runs, and queued again if it has ended: who replays an event wants its work done again, and a
+/// handler that runs twice after a crash does no harm by it.
 pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryResult<usize> {
     let rows: Vec<_> = tasks
         .iter()
@@ -70,12 +72,34 @@ pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryRe
             )
         })
         .collect();
-    diesel::insert_into(dsl::sync_queue)
+    let upsert = diesel::insert_into(dsl::sync_queue)
         .values(rows)
         .on_conflict(dsl::dedupe_key)
-        .do_nothing()
-        .execute(conn)
-        .await
+        .do_update()
+        .set(again());
+    diesel::query_dsl::methods::FilterDsl::filter(
+        upsert,
+        dsl::status.eq_any(["completed", "failed", "ignored"]),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Changes that queue a task with all its tries, from now.
+type Again = (
+    diesel::dsl::Eq<dsl::status, &'static str>,
+    diesel::dsl::Eq<dsl::attempts, i32>,
+    diesel::dsl::Eq<dsl::run_at, diesel::dsl::now>,
+    diesel::dsl::Eq<dsl::processed_at, Option<DateTime<Utc>>>,
+);
+
+fn again() -> Again {
+    (
+        dsl::status.eq("received"),
+        dsl::attempts.eq(0),
+        dsl::run_at.eq(diesel::dsl::now),
+        dsl::processed_at.eq(None),
+    )
 }
 
 /// The table `sync_queue` for the work engine.
@@ -216,12 +240,7 @@ pub enum RetryError {
 /// Gives a failed task all its tries again, from now.
 pub async fn retry(conn: &mut AsyncPgConnection, id: Uuid) -> Result<TaskItem, RetryError> {
     let item = diesel::update(dsl::sync_queue.find(id).filter(dsl::status.eq("failed")))
-        .set((
-            dsl::status.eq("received"),
-            dsl::attempts.eq(0),
-            dsl::run_at.eq(diesel::dsl::now),
-            dsl::processed_at.eq(None::<DateTime<Utc>>),
-        ))
+        .set(again())
         .returning(TaskItem::as_returning())
         .get_result(conn)
         .await

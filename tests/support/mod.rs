@@ -2,5 +2,6 @@
 
 pub mod faulty_server;
 pub mod gateway;
+pub mod moysklad;
 pub mod sign;
 pub mod wait;

@@ -94,6 +94,11 @@ impl Metadata {
         self.currencies.iter().find(|currency| currency.iso_code == iso_code).map(|currency| currency.id)
     }
 
+    /// The currency in which the account keeps its books.
+    pub(super) fn own_currency(&self) -> Option<Uuid> {
+        self.currencies.iter().find(|currency| currency.default).map(|currency| currency.id)
+    }
+
     /// Code of the unit that a product refers to.
     pub(super) fn uom_code(&self, uom: &Value) -> Option<&str> {
         let id = id_of(uom)?;

@@ -79,7 +79,8 @@ impl Projection {
         for price in product.get("salePrices").and_then(Value::as_array).into_iter().flatten() {
             let price_type = price.get("priceType").and_then(|price_type| main.price_type_name(price_type));
             let Some(price_type) = price_type.and_then(|name| child.price_type(name)) else {
-                without_type += 1;
+                // Nothing is what main shows for every type without a price.
+                without_type += usize::from(!is_zero(&price["value"]));
                 continue;
             };
             if let Some(mut money) = self.money("sale price", price, main, child, base) {
@@ -103,8 +104,8 @@ impl Projection {
         }
     }
 
-    /// The amount as it is written, in the child's currency of the same ISO code; in another currency it would be
-    /// another price.
+    /// The amount as it is written, in the child's currency of the same ISO code: in another currency it would be
+    /// another price, unless it is nothing.
     fn money(
         &mut self,
         what: &str,
@@ -114,13 +115,14 @@ impl Projection {
         base: &str,
     ) -> Option<Map<String, Value>> {
         let iso_code = main.iso_code(price.get("currency")).unwrap_or("an unknown currency");
-        let (Some(currency), Some(Value::Number(value))) = (child.currency(iso_code), price.get("value"))
-        else {
+        let value = &price["value"];
+        let currency = child.currency(iso_code).or_else(|| child.own_currency().filter(|_| is_zero(value)));
+        let Some(currency) = currency.filter(|_| value.is_number()) else {
             self.skipped.push(format!("{what} in {iso_code}"));
             return None;
         };
         let mut money = Map::new();
-        money.insert("value".to_owned(), Value::Number(value.clone()));
+        money.insert("value".to_owned(), value.clone());
         money.insert("currency".to_owned(), reference(base, "entity/currency", "currency", currency));
         Some(money)
     }
@@ -235,6 +237,10 @@ fn same(ours: &Value, theirs: Option<&Value>) -> bool {
     }
 }
 
+fn is_zero(value: &Value) -> bool {
+    same(&0.into(), Some(value))
+}
+
 /// `100` and `100.0` are one price.
 fn same_number(ours: &Number, theirs: &Number) -> bool {
     let decimal = |number: &Number| {
@@ -299,6 +305,20 @@ mod tests {
         let projection = projected(&product());
         assert!(projection.update().get("buyPrice").is_none());
         assert_eq!(projection.outcome("updated"), "updated; skipped: buy price in USD");
+    }
+
+    #[test]
+    fn nothing_is_nothing_in_any_currency_and_of_any_type() {
+        let main = account(1, &["Retail", "Staff"], &["RUB"]);
+        let zero = |price_type: Value| json!({"value": 0.0, "currency": href(1100), "priceType": price_type});
+        let product =
+            json!({"salePrices": [zero(href(1000)), zero(href(1001))], "buyPrice": zero(Value::Null)});
+        let projection = project(&product, &main, &account(2, &["Retail"], &["KZT"]), BASE);
+        assert!(projection.is_complete());
+        let body = projection.update();
+        assert_eq!(id_of(&body["salePrices"][0]["currency"]), Some(Uuid::from_u128(2100)));
+        assert_eq!(body["salePrices"].as_array().unwrap().len(), 1);
+        assert_eq!(body["buyPrice"]["value"], json!(0.0));
     }
 
     #[test]
