@@ -1,6 +1,7 @@
 //! The public face: routes, extractors, problem+json. No SQL, no upstream calls.
 
 mod auth;
+mod payments;
 mod problem;
 mod request_id;
 
