@@ -1,4 +1,5 @@
 //! What the black-box tests share.
 
 pub mod gateway;
+pub mod stripe;
 pub mod wait;

@@ -74,7 +74,7 @@ pub struct Observation {
 
 /// A part with its newest observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub(super) struct Part {
     /// What it is to the payment.
     pub role: Role,
     /// Its newest observation.
@@ -135,7 +135,7 @@ stored_as_text!(Status {
 
 /// A payment as its parts make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub(super) struct Summary {
     /// Its status.
     pub status: Status,
     /// Minor units; `None` while only refunds were seen.
@@ -155,7 +155,7 @@ pub struct Overflow;
 
 /// The parts of one payment, each with its newest observation, by the provider's ids of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parts(BTreeMap<String, Part>);
+pub(super) struct Parts(BTreeMap<String, Part>);
 
 impl FromIterator<(String, Part)> for Parts {
     fn from_iter<I: IntoIterator<Item = (String, Part)>>(parts: I) -> Self {
@@ -165,7 +165,7 @@ impl FromIterator<(String, Part)> for Parts {
 
 impl Parts {
     /// Takes in what a part showed; gives whether that is newer than what was known of it.
-    pub fn observe(&mut self, object_id: &str, part: &Part) -> bool {
+    pub(super) fn observe(&mut self, object_id: &str, part: &Part) -> bool {
         let newer = self.0.get(object_id).is_none_or(|known| known.seen < part.seen);
         if newer {
             self.0.insert(object_id.to_owned(), part.clone());
@@ -174,7 +174,7 @@ impl Parts {
     }
 
     /// Computes the payment.
-    pub fn summarize(&self) -> Result<Summary, Overflow> {
+    pub(super) fn summarize(&self) -> Result<Summary, Overflow> {
         let speaker = self.speaker();
         // A refund shows that there was money to give back, where nothing else is known of the payment.
         let standing = speaker.map_or(Standing::Succeeded, |part| part.seen.standing);

@@ -30,7 +30,9 @@ impl Api {
             timeout: Duration::from_secs(15),
             units: settings.requests_per_second,
             per: Duration::from_secs(1),
-            burst: settings.requests_per_second,
+            // Stripe counts within a second, whose start is not known: burst and refill together must fit into one.
+            // With the default they make 25, its limit for one endpoint.
+            burst: (settings.requests_per_second / 4).max(1),
             ..Policy::default()
         };
         Some(Self { upstream: Upstream::new("stripe", &settings.base_url, policy), key })
@@ -85,7 +87,7 @@ fn is_missing(error: &UpstreamError) -> bool {
     struct Detail {
         code: Option<String>,
     }
-    let UpstreamError::Status { status: 404, body, .. } = error else { return false };
-    serde_json::from_slice::<Body>(&body.0)
-        .is_ok_and(|body| body.error.code.as_deref() == Some("resource_missing"))
+    let body = error.body().filter(|_| error.status() == Some(404));
+    body.and_then(|body| serde_json::from_slice::<Body>(body).ok())
+        .is_some_and(|body| body.error.code.as_deref() == Some("resource_missing"))
 }
