@@ -9,6 +9,7 @@
     reason = "support code is shared by tests that each use a part"
 )]
 
+mod crash;
 mod queue;
 mod receive;
 mod support;
