@@ -1,5 +1,6 @@
 //! Keys that the gateway makes for itself in the data directory: once, for its owner's eyes, read ever after.
 
+use super::embedded::{EmbeddedError, io};
 use crate::crypto::{MasterKey, random_bytes};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -7,44 +8,29 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Why a generated key cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was to be done.
-        action: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The file does not hold what was written there.
-    #[error("{} does not hold a key any more: put it back from a backup", .0.display())]
-    Damaged(PathBuf),
-}
-
 /// The bearer token of the admin API that belongs to a data directory, and the file that holds it.
-pub fn admin_token(data_dir: &Path) -> Result<(SecretString, PathBuf), KeyError> {
+pub fn admin_token(data_dir: &Path) -> Result<(SecretString, PathBuf), EmbeddedError> {
     let path = data_dir.join("admin-token");
     let token = read_or_create(&path, || hex::encode(random_bytes::<32>()).into())?;
     if token.expose_secret().is_empty() {
-        return Err(KeyError::Damaged(path));
+        return Err(EmbeddedError::KeyDamaged(path));
     }
     Ok((token, path))
 }
 
 /// The key of a data directory that seals secrets in the database.
-pub fn master_key(data_dir: &Path) -> Result<MasterKey, KeyError> {
+pub fn master_key(data_dir: &Path) -> Result<MasterKey, EmbeddedError> {
     let path = data_dir.join("master.key");
     let text = read_or_create(&path, MasterKey::generate)?;
-    MasterKey::parse(text.expose_secret()).map_err(|_| KeyError::Damaged(path))
+    MasterKey::parse(text.expose_secret()).map_err(|_| EmbeddedError::KeyDamaged(path))
 }
 
 /// The text of a file, which is first made, whole and durable, if there is none. Of several processes that do this at
 /// once one makes it, and all read the same.
-fn read_or_create(path: &Path, generate: impl FnOnce() -> SecretString) -> Result<SecretString, KeyError> {
+fn read_or_create(
+    path: &Path,
+    generate: impl FnOnce() -> SecretString,
+) -> Result<SecretString, EmbeddedError> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => create(path, &generate())?,
         Err(error) => return Err(io("read", path)(error)),
@@ -53,7 +39,7 @@ fn read_or_create(path: &Path, generate: impl FnOnce() -> SecretString) -> Resul
     std::fs::read_to_string(path).map(|text| text.trim().to_owned().into()).map_err(io("read", path))
 }
 
-fn create(path: &Path, text: &SecretString) -> Result<(), KeyError> {
+fn create(path: &Path, text: &SecretString) -> Result<(), EmbeddedError> {
     let dir = path.parent().unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).create(dir).map_err(io("create", dir))?;
     let draft = path.with_extension(format!("new-{}", hex::encode(random_bytes::<6>())));
@@ -73,10 +59,6 @@ fn write(path: &Path, text: &SecretString) -> std::io::Result<()> {
     file.write_all(text.expose_secret().as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
-}
-
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> KeyError {
-    move |source| KeyError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -124,7 +106,7 @@ mod tests {
         for name in ["admin-token", "master.key"] {
             std::fs::write(dir.path().join(name), "\n").unwrap();
         }
-        assert!(matches!(admin_token(dir.path()), Err(KeyError::Damaged(_))));
+        assert!(matches!(admin_token(dir.path()), Err(EmbeddedError::KeyDamaged(_))));
         let error = master_key(dir.path()).unwrap_err().to_string();
         assert!(error.contains("master.key"), "{error}");
         assert_eq!(std::fs::read(dir.path().join("master.key")).unwrap(), b"\n");

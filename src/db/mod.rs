@@ -1,13 +1,12 @@
 //! Postgres: connections, schema, migrations, the private cluster, notifications.
 
 pub mod embedded;
-mod keys;
+pub mod keys;
 mod migrate;
 mod notify;
 mod pool;
 pub mod schema;
 
-pub use keys::{KeyError, admin_token, master_key};
 pub use migrate::{MigrateError, pending, revert_all, run as migrate};
 pub use notify::{announce, listen};
-pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind};
+pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind, ping};

@@ -103,6 +103,9 @@ pub enum EmbeddedError {
         /// Process id of the server.
         pid: i32,
     },
+    /// The file of a generated key does not hold what was written there.
+    #[error("{} does not hold a key any more: put it back from a backup", .0.display())]
+    KeyDamaged(PathBuf),
     /// The system refused an operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -123,7 +126,10 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 /// Turns the system's error into ours, for `map_err`.
-pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> EmbeddedError + use<> {
+pub(in crate::db) fn io(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(std::io::Error) -> EmbeddedError + use<> {
     let path = path.to_owned();
     move |source| EmbeddedError::Io { action, path, source }
 }

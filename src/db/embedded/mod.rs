@@ -13,7 +13,7 @@ mod server;
 mod user;
 
 pub use error::EmbeddedError;
-use error::io;
+pub(super) use error::io;
 use keeper::Keeper;
 use lock::{Attempt, Holder, Kind, Lock};
 use place::Place;
