@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod private_cluster;
 mod queue;
 mod receive;
 mod support;
