@@ -6,7 +6,6 @@ use crate::support::wait::until;
 use diesel::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl as _;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -98,6 +97,7 @@ struct Stored {
 
 /// Every acknowledged event is stored exactly once, and all that is stored comes to its end.
 async fn nothing_lost(gateway: &Gateway, acknowledged: &[String]) {
+    use diesel_async::RunQueryDsl as _;
     let mut conn = gateway.database.connect().await;
     let stored: Vec<Stored> = sql_query(
         "SELECT event_id, count(*) AS rows FROM webhook_events WHERE provider = 'stripe' GROUP BY event_id",
@@ -127,6 +127,7 @@ async fn all_handled(gateway: &Gateway) {
 }
 
 async fn count(gateway: &Gateway, condition: &str) -> i64 {
+    use diesel_async::RunQueryDsl as _;
     #[derive(QueryableByName)]
     struct Count {
         #[diesel(sql_type = BigInt)]

@@ -6,6 +6,8 @@
     dead_code,
     missing_docs,
     unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
     reason = "support code is shared by tests that each use a part"
 )]
 
