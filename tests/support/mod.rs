@@ -1,5 +1,7 @@
 //! What the black-box tests share.
 
+pub mod faulty_server;
 pub mod gateway;
+pub mod sign;
 pub mod stripe;
 pub mod wait;

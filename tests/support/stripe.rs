@@ -1,9 +1,9 @@
 //! A strict stand-in for Stripe's API, and the sender of its webhooks.
 
 use super::gateway::Gateway;
+use super::sign;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -211,14 +211,10 @@ pub fn event(id: &str, event_type: &str, created: i64, object: &Value) -> Value 
 /// Signs an event as Stripe does and posts it; it must be accepted.
 pub async fn send(gateway: &Gateway, event: &Value) {
     let body = event.to_string();
-    let seconds = chrono::Utc::now().timestamp();
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(format!("{seconds}.{body}").as_bytes());
-    let signature = hex::encode(mac.finalize().into_bytes());
     let reply = gateway
         .http
         .post(gateway.url("/api/v1/webhooks/stripe"))
-        .header("Stripe-Signature", format!("t={seconds},v1={signature}"))
+        .header("Stripe-Signature", sign::stripe_now(SECRET, body.as_bytes()))
         .header("Content-Type", "application/json")
         .body(body)
         .send()
