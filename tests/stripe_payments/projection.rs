@@ -153,3 +153,26 @@ async fn parts_of_one_payment_that_come_side_by_side_lose_nothing() {
     // Refunds may become known at once or one after another, but never more often than there are any.
     assert!((20..=40).contains(&told["payment.refunded"]), "{told:?}");
 }
+
+#[tokio::test]
+async fn refunds_of_one_payment_that_are_handled_at_once_add_up() {
+    let gateway = trusting().await;
+    let mut events = Vec::new();
+    for number in 0..4 {
+        let (id, pi) = (format!("evt_p{number}"), format!("pi_{number}"));
+        send(&gateway, &event(&id, "payment_intent.succeeded", T, &intent(&pi, "succeeded"))).await;
+        for part in 0..20 {
+            let object = refund(&format!("re_{number}_{part}"), &pi, 45, "succeeded");
+            events.push(event(&format!("evt_r{number}_{part}"), "refund.created", T + 1, &object));
+        }
+    }
+    all_completed(&gateway, 4).await;
+    futures_util::future::join_all(events.iter().map(|event| send(&gateway, event))).await;
+    all_completed(&gateway, 84).await;
+    for number in 0..4 {
+        let pi = format!("pi_{number}");
+        assert_eq!(state(&gateway, &pi).await, ("refunded".to_owned(), 900));
+        let told = counts(&[("payment.received", 1), ("payment.refunded", 20)]);
+        assert_eq!(emitted(&gateway, &pi).await, told);
+    }
+}
