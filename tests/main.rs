@@ -11,7 +11,9 @@
     reason = "support code is shared by tests that each use a part"
 )]
 
+mod admin;
 mod crash;
+mod database;
 mod private_cluster;
 mod queue;
 mod receive;
