@@ -17,5 +17,6 @@ mod database;
 mod private_cluster;
 mod queue;
 mod receive;
+mod stripe_payments;
 mod support;
 mod upstream_client;

@@ -3,4 +3,5 @@
 pub mod faulty_server;
 pub mod gateway;
 pub mod sign;
+pub mod stripe;
 pub mod wait;
