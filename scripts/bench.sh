@@ -51,7 +51,7 @@ secret=whsec_bench
 (
     cd "$work"
     exec env -i PATH="$PATH" HOME="$HOME" HOST=127.0.0.1 PORT=0 HOOKGATE_DATA_DIR="$work/data" \
-        STRIPE_WEBHOOK_SECRET=$secret RUST_LOG=warn \
+        STRIPE_WEBHOOK_SECRET=$secret \
         "$binary" serve
 ) >"$work/out" 2>"$work/log" &
 gateway=$!
