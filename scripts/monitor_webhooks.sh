@@ -31,24 +31,27 @@ get() { curl -sS --max-time 5 "$@" 2>/dev/null; }
 # Through a pipe, so that no process list shows the token.
 admin_get() { get -f -H @<(printf 'Authorization: Bearer %s\n' "$token") "$base$1"; }
 
-# From Prometheus text: one line for each provider and result, the mean reply time, the queues and the upstreams.
+# From Prometheus text: what came, how fast it was answered, what waits and what was called. Zeros are left out.
 figures() {
-    awk '
+    sort | awk '
         function label(name,   text) {
             if (!match($0, name "=\"[^\"]*\"")) return ""
             text = substr($0, RSTART, RLENGTH)
             return substr(text, length(name) + 3, length(text) - length(name) - 3)
         }
-        /^webhook_events_received_total\{/    { rows[++n] = sprintf("  %-10s %-16s %12d", label("provider"), label("outcome"), $NF) }
+        function row(one, other) { return $NF == 0 ? "" : sprintf("  %-15s %-15s %10d\n", label(one), label(other), $NF) }
+        /^webhook_events_received_total\{/    { received = received row("provider", "outcome") }
+        /^webhook_events_processed_total\{/   { handled = handled row("provider", "status") }
+        /^webhook_queue_depth\{/              { queues = queues row("queue", "status") }
+        /^upstream_requests_total\{/          { calls = calls row("upstream", "status") }
         /^webhook_ack_duration_seconds_sum/   { sum += $NF }
         /^webhook_ack_duration_seconds_count/ { count += $NF }
-        /^webhook_queue_depth\{/              { queue[++q] = sprintf("  %-27s %12d", label("queue") " " label("status"), $NF) }
-        /^upstream_requests_total\{/          { calls[++u] = sprintf("  %-10s %-16s %12d", label("upstream"), label("status"), $NF) }
         END {
-            print "received";  for (i = 1; i <= n; i++) print rows[i]
-            if (count) printf "  %-27s %9.2f ms\n", "mean reply time", 1000 * sum / count
-            if (q) { print "queues"; for (i = 1; i <= q; i++) print queue[i] }
-            if (u) { print "upstream calls"; for (i = 1; i <= u; i++) print calls[i] }
+            if (received) printf "received since start\n%s", received
+            if (count) printf "  %-31s %10.2f\n", "mean reply time in ms", 1000 * sum / count
+            if (handled) printf "handled since start\n%s", handled
+            if (queues) printf "waiting or in work\n%s", queues
+            if (calls) printf "upstream calls since start\n%s", calls
         }'
 }
 
@@ -61,10 +64,10 @@ states() {
             echo "  the admin API does not take this token"
             return
         fi
-        count=$(grep -o '"event_id":' <<<"$page" | wc -l)
+        count=$(grep -o '"event_id":' <<<"$page" | wc -l || true)
         more=''
         if [[ $page =~ \"next_cursor\":\" ]]; then more=+; fi
-        printf '  %-27s %12s\n' "$state" "$count$more"
+        printf '  %-31s %10s\n' "$state" "$count$more"
     done
 }
 
