@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! Reads the command line and hands over.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hookgate::cli::main()
+}

@@ -1,6 +1,7 @@
 //! Postgres: connections, schema, migrations, the private cluster, notifications.
 
 pub mod embedded;
+pub mod keys;
 mod migrate;
 mod notify;
 mod pool;
@@ -8,4 +9,4 @@ pub mod schema;
 
 pub use migrate::{MigrateError, pending, revert_all, run as migrate};
 pub use notify::{announce, listen};
-pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind};
+pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind, ping};

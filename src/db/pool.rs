@@ -133,6 +133,12 @@ fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
+/// Whether the database answers a query within two seconds.
+pub async fn ping(pool: &Pool) -> bool {
+    let ask = async { pool.get().await.ok()?.batch_execute("SELECT 1").await.ok() };
+    tokio::time::timeout(Duration::from_secs(2), ask).await.ok().flatten().is_some()
+}
+
 /// The kind of a query's failure, without the database's message, which may quote a row.
 pub fn error_kind(error: &diesel::result::Error) -> &'static str {
     use diesel::result::{DatabaseErrorKind as Kind, Error};

@@ -1,11 +1,20 @@
 //! The public face: routes, extractors, problem+json. No SQL, no upstream calls.
 
 mod auth;
+mod client_address;
+mod events;
+mod extract;
+mod health;
 mod problem;
+mod rate_limit;
+mod receive;
+mod receive_metrics;
 mod request_id;
+mod server;
 
 pub use auth::Admin;
 pub use problem::Problem;
+pub use server::{Role, openapi, start};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -13,8 +22,12 @@ use crate::crypto::MasterKey;
 use crate::db::Pool;
 use crate::inbox::Inbox;
 use crate::providers::Registry;
+use crate::queue::Waker;
+use crate::sync::events::Handlers;
+use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What every route may use.
 #[derive(Clone)]
@@ -26,11 +39,21 @@ pub struct AppState {
     /// The way in for events.
     pub inbox: Inbox,
     /// Configured providers.
-    pub providers: Arc<Registry>,
+    pub providers: Registry,
+    /// What events set in motion; a type that none wants is stored as `ignored`.
+    pub handlers: Handlers,
     /// The time.
     pub clock: Clock,
     /// Token of the admin API; `None`: all admin routes answer 401.
     pub admin_token: Option<SecretString>,
     /// Seals stored secrets.
     pub master_key: Option<MasterKey>,
+    /// Wakes the queue of events after one was queued by hand.
+    pub events: Waker,
+    /// Wakes the queue of sync tasks after one was queued by hand.
+    pub sync_tasks: Waker,
+    /// Renders the metrics.
+    pub metrics: Option<PrometheusHandle>,
+    /// Set while the process shuts down: not ready any more.
+    pub draining: Arc<AtomicBool>,
 }

@@ -1,10 +1,12 @@
 //! Events, stored exactly once under (provider, event_id).
 
 mod emit;
+mod insert;
 mod model;
 mod queries;
 mod writer;
 
-pub use emit::{Emission, emit};
-pub use model::NewEvent;
-pub use writer::Inbox;
+pub use emit::{Emission, HOOKGATE, emit};
+pub use model::{EventDetail, EventFilter, EventSummary, NewEvent, Receipt, Status, lane};
+pub use queries::{Steered, find, list, lookup, replay, replay_matching, retry};
+pub use writer::{Inbox, InboxError, WriterSettings};

@@ -1,1 +1,260 @@
-//! x
+//! MoySklad: no signature; the proof is a secret in the hook's own URL, `?token=` or the last path segment
+//! (facts/moysklad.md 1.4). `requestId` is added to the query by MoySklad and is the same on every retry (1.2).
+
+use super::{
+    Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable, json,
+};
+use crate::crypto::same_secret;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+/// MoySklad's clock: UTC+3 all year.
+const MOSCOW_SECONDS: i64 = 3 * 3600;
+
+/// MoySklad's webhooks.
+#[derive(Debug)]
+pub struct Moysklad {
+    tokens: Vec<SecretString>,
+    base_url: Url,
+}
+
+impl Moysklad {
+    /// Proven by any of `tokens`; what the events point to must lie on the host of `base_url`.
+    pub fn new(tokens: Vec<SecretString>, base_url: Url) -> Self {
+        Self { tokens, base_url }
+    }
+
+    fn read_event(&self, element: &str) -> Result<(String, String), Unreadable> {
+        let event: HookEvent =
+            json::read(element, "an event: `meta.type`, `meta.href` and `action` must be text")?;
+        let href =
+            Url::parse(&event.meta.href).map_err(|_| Unreadable("`meta.href` is no URL".to_owned()))?;
+        // The entity is read from the configured API and nowhere else; a foreign host is a forgery or a mix-up.
+        if href.host() != self.base_url.host()
+            || href.port_or_known_default() != self.base_url.port_or_known_default()
+        {
+            return Err(Unreadable("`meta.href` is not on the host of MOYSKLAD_BASE_URL".to_owned()));
+        }
+        let id = href.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+        if id.is_empty()
+            || id.len() > 64
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return Err(Unreadable("`meta.href` does not end with an id".to_owned()));
+        }
+        Ok((format!("{}.{}", event.meta.r#type, event.action), id.to_owned()))
+    }
+}
+
+impl Provider for Moysklad {
+    fn name(&self) -> &'static str {
+        "moysklad"
+    }
+
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven> {
+        let from_query;
+        let given = if let Some(token) = request.path_token {
+            token
+        } else {
+            from_query = request.query_parameter("token").ok_or(Unproven::Missing)?;
+            &from_query
+        };
+        let index = self.tokens.iter().position(|token| same_secret(given.as_bytes(), token));
+        index.map(|index| Proof::new(request, now, index)).ok_or(Unproven::Mismatch)
+    }
+
+    fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
+        let body = proof.body();
+        let notification: Notification<'_> =
+            json::read(json::text(body)?, "a MoySklad notification: `events` must be a list")?;
+        let request_id = proof.request().query_parameter("requestId").filter(|id| !id.is_empty());
+        let request_id = request_id.unwrap_or_else(|| hex::encode(Sha256::digest(body)));
+        let occurred_at = notification.audit_context.and_then(moment);
+        let envelope =
+            notification.audit_context.map(|context| format!("{{\"auditContext\":{}}}", context.get()));
+        let incoming = |index: usize, event_type: String, subject: String, slice| Incoming {
+            event_id: format!("{request_id}#{index}"),
+            event_type,
+            subject: Some(subject),
+            occurred_at,
+            body: slice,
+            envelope: envelope.clone(),
+        };
+        let events = match (notification.events, notification.stock_type, notification.account_id) {
+            (Some(elements), ..) => elements
+                .into_iter()
+                .enumerate()
+                .map(|(index, element)| {
+                    let slice = json::slice(body, element);
+                    self.read_event(element.get())
+                        .and_then(|(kind, id)| incoming(index, kind, id, slice.clone()).checked())
+                        .map_err(|reason| RejectedPart { reason, body: slice })
+                })
+                .collect(),
+            // Stock hooks tell one thing, without `events` (facts/moysklad.md 1.5).
+            (None, Some(_), Some(account)) => {
+                vec![Ok(incoming(0, "stock.UPDATE".to_owned(), account, body.clone()).checked()?)]
+            }
+            _ => return Err(Unreadable("a MoySklad notification must hold `events`".to_owned())),
+        };
+        Ok(Parsed { events, batch: true })
+    }
+
+    fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample> {
+        let (entity, action) = event_type.split_once('.')?;
+        self.sample_types().contains(&event_type).then_some(())?;
+        let id = uuid::Uuid::new_v4();
+        let base = self.base_url.as_str().trim_end_matches('/');
+        let moscow = now + chrono::Duration::seconds(MOSCOW_SECONDS);
+        let body = serde_json::json!({
+            "auditContext": {
+                "meta": {"type": "audit", "href": format!("{base}/audit/{}", uuid::Uuid::new_v4())},
+                "uid": "sample@hookgate", "moment": moscow.format("%Y-%m-%d %H:%M:%S").to_string(),
+            },
+            "events": [{
+                "meta": {"type": entity, "href": format!("{base}/entity/{entity}/{id}")},
+                "action": action, "accountId": uuid::Uuid::nil(),
+            }],
+        });
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", self.tokens.first()?.expose_secret())
+            .append_pair("requestId", &uuid::Uuid::new_v4().to_string())
+            .finish();
+        Some(SignedSample { query, headers: vec![], body: body.to_string() })
+    }
+
+    fn sample_types(&self) -> &'static [&'static str] {
+        &["product.CREATE", "product.UPDATE", "product.DELETE", "customerorder.CREATE"]
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Notification<'a> {
+    #[serde(borrow)]
+    audit_context: Option<&'a RawValue>,
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+    stock_type: Option<String>,
+    account_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct HookEvent {
+    meta: Meta,
+    action: String,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    r#type: String,
+    href: String,
+}
+
+fn moment(context: &RawValue) -> Option<DateTime<Utc>> {
+    #[derive(Deserialize)]
+    struct Context {
+        moment: String,
+    }
+    let context: Context = serde_json::from_str(context.get()).ok()?;
+    let naive = NaiveDateTime::parse_from_str(&context.moment, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    Some(naive.and_utc() - chrono::Duration::seconds(MOSCOW_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn provider() -> Moysklad {
+        Moysklad::new(vec!["tok".into()], "https://api.moysklad.ru/api/remap/1.2".parse().unwrap())
+    }
+
+    fn parse(query: &str, body: &str) -> Result<Parsed, Unreadable> {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let request = RawRequest { path_token: None, query, headers: vec![], body: &body };
+        provider().parse(&Proof::new(&request, Utc::now(), 0))
+    }
+
+    const BODY: &str = r#"{"auditContext":{"meta":{"type":"audit","href":"https://api.moysklad.ru/x"},"uid":"online@1","moment":"2026-01-23 10:44:23"},
+ "events":[ {"meta":{"type":"product","href":"https://api.moysklad.ru/api/remap/1.2/entity/product/4081cebb-f82b-11f0-0a80-0472000f6157"}, "action":"UPDATE","updatedFields":["salePrices"],"accountId":"021a"}
+ ,{"meta":{"type":"product","href":"https://evil.example/entity/product/1"},"action":"UPDATE"}]}"#;
+
+    #[test]
+    fn a_real_capture_is_read_and_a_foreign_host_is_rejected_alone() {
+        let parsed = parse("token=tok&requestId=r1", BODY).unwrap();
+        let first = parsed.events[0].as_ref().unwrap();
+        assert_eq!(first.event_id, "r1#0");
+        assert_eq!(first.event_type, "product.UPDATE");
+        assert_eq!(first.subject.as_deref(), Some("4081cebb-f82b-11f0-0a80-0472000f6157"));
+        assert_eq!(first.occurred_at.unwrap().to_rfc3339(), "2026-01-23T07:44:23+00:00");
+        assert!(first.body.starts_with(b"{\"meta\"") && first.body.ends_with(b"\"021a\"}"));
+        assert!(first.envelope.as_ref().unwrap().contains("online@1"));
+        assert!(parsed.events[1].as_ref().unwrap_err().reason.0.contains("MOYSKLAD_BASE_URL"));
+    }
+
+    #[test]
+    fn without_a_request_id_the_body_names_the_event() {
+        let id = |query| parse(query, BODY).unwrap().events[0].clone().unwrap().event_id;
+        assert_eq!(id("token=tok"), id("token=tok&requestId="));
+        assert_eq!(id("token=tok").len(), 64 + 2);
+    }
+
+    #[test]
+    fn empty_lists_and_stock_hooks_are_no_errors() {
+        assert!(parse("", r#"{"events":[]}"#).unwrap().events.is_empty());
+        let stock = r#"{"accountId":"f71c","stockType":"stock","reportType":"all","reportUrl":"https://x"}"#;
+        assert_eq!(
+            parse("requestId=r", stock).unwrap().events[0].as_ref().unwrap().event_type,
+            "stock.UPDATE"
+        );
+        assert!(parse("", "{}").is_err());
+        assert!(parse("", "[]").is_err());
+    }
+
+    #[test]
+    fn the_token_counts_in_path_or_query_but_only_once() {
+        let body = Bytes::new();
+        let verdict = |path_token, query| {
+            let request = RawRequest { path_token, query, headers: vec![], body: &body };
+            provider().verify(&request, Utc::now()).map(|proof| proof.secret_index())
+        };
+        assert_eq!(verdict(Some("tok"), ""), Ok(0));
+        assert_eq!(verdict(None, "a=b&token=%74ok"), Ok(0));
+        assert_eq!(verdict(None, "token=tok&token=tok"), Err(Unproven::Missing));
+        assert_eq!(verdict(None, ""), Err(Unproven::Missing));
+        assert_eq!(verdict(Some("to"), "token=tok"), Err(Unproven::Mismatch));
+        assert_eq!(verdict(None, "token="), Err(Unproven::Mismatch));
+    }
+
+    #[test]
+    fn samples_are_read_back() {
+        for event_type in provider().sample_types() {
+            let sample = provider().sample(event_type, Utc::now()).unwrap();
+            assert_eq!(
+                parse(&sample.query, &sample.body).unwrap().events[0].as_ref().unwrap().event_type,
+                *event_type
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_and_no_body_panics(query in ".{0,80}", body in ".{0,300}") {
+            let _ = parse(&query, &body);
+        }
+
+        #[test]
+        fn any_other_token_is_refused(token in "[a-z]{0,8}") {
+            prop_assume!(token != "tok");
+            let body = Bytes::new();
+            let request = RawRequest { path_token: Some(&token), query: "", headers: vec![], body: &body };
+            prop_assert!(provider().verify(&request, Utc::now()).is_err());
+        }
+    }
+}

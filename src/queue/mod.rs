@@ -1,9 +1,14 @@
 //! The one work engine: claim, lease, retry, finish, over any table that has the queue columns.
 
+mod backoff;
+mod engine;
 mod outcome;
+mod running;
 mod table;
 mod waker;
 
+pub use backoff::Backoff;
+pub use engine::{Engine, EngineSettings, Job};
 pub use outcome::{HandlerError, Outcome};
-pub use table::{Claimed, QueueTable};
+pub use table::{Claimed, QueueTable, depth};
 pub use waker::Waker;

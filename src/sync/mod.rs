@@ -1,6 +1,7 @@
 //! What an event sets in motion: a folder per handler, one line each in [`handlers`].
 
 pub mod c2s;
+pub mod events;
 mod handler;
 pub mod moysklad;
 pub mod payments;
@@ -9,3 +10,12 @@ pub mod tasks;
 
 pub use crate::queue::{HandlerError, Outcome};
 pub use handler::{Context, Event, Handler};
+
+use crate::config::Settings;
+use std::sync::Arc;
+
+/// Every handler.
+pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
+    let _ = settings;
+    vec![]
+}

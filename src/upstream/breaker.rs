@@ -1,1 +1,206 @@
-//! x
+//! The circuit of one principal: closed while calls work, open after too many failures in a row, then one probe at a
+//! time until one works.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What callers are told to wait while another call probes.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+
+pub(super) struct Breaker {
+    /// Failures in a row that open it.
+    failures: u32,
+    /// How long it stays open.
+    pause: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    circuit: Circuit,
+    /// Raised with every change of the circuit, so that calls from before the change have no say after it.
+    epoch: u64,
+}
+
+enum Circuit {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    Probing,
+}
+
+impl State {
+    fn turn(&mut self, circuit: Circuit) {
+        self.circuit = circuit;
+        self.epoch += 1;
+    }
+
+    /// How long calls are refused from now, if they are.
+    fn refusal(&self) -> Option<Duration> {
+        match self.circuit {
+            Circuit::Closed { .. } => None,
+            Circuit::Open { until } => {
+                Some(until.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+            }
+            Circuit::Probing => Some(PROBE_WAIT),
+        }
+    }
+}
+
+impl Breaker {
+    pub(super) fn new(failures: u32, pause: Duration) -> Self {
+        let state = State { circuit: Circuit::Closed { failures: 0 }, epoch: 0 };
+        Self { failures: failures.max(1), pause, state: Mutex::new(state) }
+    }
+
+    /// Whether a call would be refused now, and for how long.
+    pub(super) fn check(&self) -> Result<(), Duration> {
+        self.state().refusal().map_or(Ok(()), Err)
+    }
+
+    /// Lets one call through, or says how long calls are refused.
+    pub(super) fn enter(&self) -> Result<Pass<'_>, Duration> {
+        let mut state = self.state();
+        if let Some(wait) = state.refusal() {
+            return Err(wait);
+        }
+        if matches!(state.circuit, Circuit::Open { .. }) {
+            state.turn(Circuit::Probing);
+        }
+        Ok(Pass { breaker: self, epoch: state.epoch })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is under way. Dropped without a verdict (the caller went away, or the reply says nothing about the
+/// upstream's health) it changes nothing, and a probe makes room for the next.
+pub(super) struct Pass<'a> {
+    breaker: &'a Breaker,
+    epoch: u64,
+}
+
+impl Pass<'_> {
+    /// The upstream works.
+    pub(super) fn succeeded(self) {
+        let mut state = self.breaker.state();
+        if state.epoch != self.epoch {
+            return;
+        }
+        match &mut state.circuit {
+            Circuit::Closed { failures } => *failures = 0,
+            Circuit::Open { .. } | Circuit::Probing => state.turn(Circuit::Closed { failures: 0 }),
+        }
+    }
+
+    /// The upstream does not work. Gives true when this opened a closed circuit.
+    pub(super) fn failed(self) -> bool {
+        let mut state = self.breaker.state();
+        if state.epoch != self.epoch {
+            return false;
+        }
+        let was_closed = match &mut state.circuit {
+            Circuit::Closed { failures } => {
+                *failures += 1;
+                if *failures < self.breaker.failures {
+                    return false;
+                }
+                true
+            }
+            Circuit::Open { .. } | Circuit::Probing => false,
+        };
+        state.turn(Circuit::Open { until: Instant::now() + self.breaker.pause });
+        was_closed
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let mut state = self.breaker.state();
+        // After a verdict on a probe the epoch is another.
+        if state.epoch == self.epoch && matches!(state.circuit, Circuit::Probing) {
+            state.turn(Circuit::Open { until: Instant::now() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    fn fail(breaker: &Breaker, times: u32) -> bool {
+        (0..times).map(|_| breaker.enter().ok().unwrap().failed()).any(|opened| opened)
+    }
+
+    fn opened() -> Breaker {
+        let breaker = Breaker::new(3, PAUSE);
+        assert!(fail(&breaker, 3));
+        breaker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_in_a_row_open_it() {
+        let breaker = Breaker::new(3, PAUSE);
+        assert!(!fail(&breaker, 2));
+        breaker.enter().ok().unwrap().succeeded();
+        assert!(!fail(&breaker, 2), "a success starts the count again");
+        assert!(fail(&breaker, 1));
+        assert_eq!(breaker.check(), Err(PAUSE));
+        assert_eq!(breaker.enter().err(), Some(PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_proves_nothing_does_not_count() {
+        let breaker = Breaker::new(3, PAUSE);
+        fail(&breaker, 2);
+        drop(breaker.enter().ok().unwrap());
+        assert!(fail(&breaker, 1), "two failures before and one after");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_pause_one_probe_at_a_time_passes() {
+        let breaker = opened();
+        tokio::time::sleep(PAUSE).await;
+        let probe = breaker.enter().ok().unwrap();
+        assert_eq!(breaker.enter().err(), Some(PROBE_WAIT));
+        assert!(!probe.failed(), "it was open before");
+        assert_eq!(breaker.check(), Err(PAUSE), "open again for a whole pause");
+        tokio::time::sleep(PAUSE).await;
+        breaker.enter().ok().unwrap().succeeded();
+        let (one, two) = (breaker.enter(), breaker.enter());
+        assert!(one.is_ok() && two.is_ok(), "closed: any number of calls");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_cancelled_makes_room_for_the_next() {
+        let breaker = opened();
+        tokio::time::sleep(PAUSE).await;
+        drop(breaker.enter().ok().unwrap());
+        assert!(breaker.enter().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_from_before_the_opening_has_no_say_after_it() {
+        let breaker = Breaker::new(3, PAUSE);
+        let early = [breaker.enter().ok().unwrap(), breaker.enter().ok().unwrap()];
+        fail(&breaker, 3);
+        tokio::time::sleep(PAUSE).await;
+        let probe = breaker.enter().ok().unwrap();
+        let [one, two] = early;
+        one.succeeded();
+        assert!(!two.failed());
+        assert_eq!(breaker.check(), Err(PROBE_WAIT), "still probing");
+        probe.succeeded();
+        assert_eq!(breaker.check(), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn zero_failures_mean_one() {
+        let breaker = Breaker::new(0, PAUSE);
+        assert!(breaker.enter().is_ok());
+        assert!(fail(&breaker, 1));
+    }
+}

@@ -1,12 +1,21 @@
-//! One upstream: its base URL, its policy and the state of each principal.
+//! One upstream: its base URL, its policy and the way of one call through its tries.
 
-use super::UpstreamError;
+use super::pause::{Pause, backoff};
+use super::principal::{Admission, Principal, Principals, Refusal};
+use super::transport::{self, Lost};
+use super::{Call, Redacted, Reply, UpstreamError, retry_after};
 use bytes::Bytes;
-use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde::de::DeserializeOwned;
+use chrono::Utc;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Request};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
+
+/// Refusals (429) after which a call gives up although there would be time to wait for more: `MoySklad` bans who
+/// collects 200 of them a minute.
+const MOST_REFUSALS: u32 = 5;
 
 /// How an upstream wants to be called.
 #[derive(Debug, Clone)]
@@ -50,106 +59,178 @@ impl Default for Policy {
     }
 }
 
-/// One request to an upstream.
-#[derive(Debug, Clone)]
-pub struct Call {
-    pub(super) method: Method,
-    pub(super) route: &'static str,
-    pub(super) path: String,
-    pub(super) query: Vec<(&'static str, String)>,
-    pub(super) headers: HeaderMap,
-    pub(super) json: Option<Bytes>,
-    pub(super) weight: u32,
-    pub(super) repeatable: bool,
-}
-
-impl Call {
-    /// A request to `base_url + path`. `route` is what logs and errors show: method and path template, such as
-    /// `GET /v1/charges/{id}`. GET, PUT and DELETE count as repeatable, POST does not.
-    pub fn new(method: Method, route: &'static str, path: impl Into<String>) -> Self {
-        let repeatable = method != Method::POST && method != Method::PATCH;
-        Self {
-            method,
-            route,
-            path: path.into(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            json: None,
-            weight: 1,
-            repeatable,
-        }
-    }
-
-    /// Adds a query parameter; it is percent-encoded here.
-    #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    /// Adds a header line. A value that holds a secret should be marked `set_sensitive`.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.append(name, value);
-        self
-    }
-
-    /// Sets a JSON body and its content type.
-    #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.json = Some(body.to_string().into());
-        self
-    }
-
-    /// How many rate units it costs, 1 unless told.
-    #[must_use]
-    pub fn weight(mut self, units: u32) -> Self {
-        self.weight = units;
-        self
-    }
-
-    /// Marks a POST that may be sent twice without harm (it carries an idempotency key, say).
-    #[must_use]
-    pub fn repeatable(mut self) -> Self {
-        self.repeatable = true;
-        self
-    }
-}
-
-/// A reply of a success status.
-#[derive(Clone)]
-pub struct Reply {
-    /// HTTP status, 200 to 299.
-    pub status: u16,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// Body, decompressed.
-    pub body: Bytes,
-    pub(super) upstream: &'static str,
-    pub(super) route: &'static str,
-}
-
-impl Reply {
-    /// Reads the body as JSON.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|_| UpstreamError::Unreadable { upstream: self.upstream, route: self.route })
-    }
-}
-
 /// An API that Hookgate calls. Cheap to clone; clones share limits, circuit and connections.
 #[derive(Clone)]
-pub struct Upstream {}
+pub struct Upstream(Arc<Shared>);
+
+struct Shared {
+    name: &'static str,
+    base: Url,
+    policy: Policy,
+    client: Option<Client>,
+    principals: Principals,
+}
+
+/// A reply of any status.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
 
 impl Upstream {
     /// An upstream named `name` (metrics label) under `base_url`.
     pub fn new(name: &'static str, base_url: &Url, policy: Policy) -> Self {
-        unimplemented!()
+        Self(Arc::new(Shared {
+            name,
+            base: base_url.clone(),
+            client: transport::client(name, &policy),
+            principals: Principals::new(policy.clone()),
+            policy,
+        }))
     }
 
     /// Makes one call for `principal` (an account or token id: rate, parallelism and circuit are kept for each).
     /// The name of the principal must not be a secret. Any status but 2xx is an error.
+    ///
+    /// May be dropped at any time: it then frees what it holds, though the upstream may have acted already.
     pub async fn call(&self, principal: &str, call: Call) -> Result<Reply, UpstreamError> {
-        unimplemented!()
+        let shared = &*self.0;
+        let (upstream, route) = (shared.name, call.route);
+        let principal = shared.principals.get(principal);
+        let mut budget = shared.policy.max_wait.min(retry_after::LONGEST);
+        let mut tries =
+            Tries { most: shared.policy.tries, repeatable: call.repeatable, failed: 0, refused: 0 };
+        let mut failure = None;
+        loop {
+            let request = transport::request(&shared.base, &call);
+            let request = request.ok_or(UpstreamError::BadPath { upstream, route })?;
+            let admission = match principal.admit(call.weight, &mut budget).await {
+                Ok(admission) => admission,
+                // What went wrong with the upstream says more than that there is no time left to try again.
+                Err(refusal) => return Err(failure.unwrap_or_else(|| refusal.into_error(upstream))),
+            };
+            let (error, wait) = match shared.attempt(&principal, admission, route, request, &tries).await {
+                Ok(Answer { status, headers, body }) if (200..300).contains(&status) => {
+                    return Ok(Reply { status, headers, body, upstream, route });
+                }
+                Ok(Answer { status: 429, .. }) => {
+                    let after = principal.pause.remaining();
+                    let wait = if after <= budget { tries.after_refusal() } else { None };
+                    (UpstreamError::RateLimited { upstream, after }, wait)
+                }
+                Ok(Answer { status, body, .. }) => {
+                    let wait = if status >= 500 { tries.after_failure(true) } else { None };
+                    (UpstreamError::Status { upstream, route, status, body: Redacted(body) }, wait)
+                }
+                Err(lost) => {
+                    // A body that is too long now will be so again.
+                    let wait =
+                        if lost == Lost::TooLong { None } else { tries.after_failure(lost != Lost::Connect) };
+                    (UpstreamError::Transport { upstream, route, reason: lost.reason() }, wait)
+                }
+            };
+            let Some(wait) = wait else { return Err(error) };
+            failure = Some(error);
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+impl Shared {
+    /// One try: sends, reads, and tells the principal's pause and circuit what came of it.
+    async fn attempt(
+        &self,
+        principal: &Principal,
+        admission: Admission<'_>,
+        route: &'static str,
+        request: Request,
+        tries: &Tries,
+    ) -> Result<Answer, Lost> {
+        let sent = Instant::now();
+        let result = self.exchange(&principal.pause, request, sent).await;
+        self.record(route, &result, sent.elapsed(), tries);
+        match &result {
+            // They say nothing about the upstream's health.
+            Ok(Answer { status: 408 | 429, .. }) => {}
+            Ok(Answer { status: 500.., .. })
+            | Err(Lost::Connect | Lost::Timeout | Lost::Connection | Lost::Broken) => {
+                if admission.pass.failed() {
+                    let pause_s = self.policy.breaker_pause.as_secs();
+                    tracing::warn!(upstream = self.name, route, pause_s, "circuit opened for a principal");
+                }
+            }
+            Ok(_) | Err(Lost::TooLong) => admission.pass.succeeded(),
+        }
+        result
+    }
+
+    async fn exchange(&self, pause: &Pause, request: Request, sent: Instant) -> Result<Answer, Lost> {
+        let Some(client) = &self.client else { return Err(Lost::Connect) };
+        let mut response = client.execute(request).await?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        // Before the body: other calls of this principal should not run into the same refusal meanwhile.
+        match retry_after::wait(status, &headers, Utc::now()) {
+            Some(wait) => pause.extend(wait),
+            None if status == 429 => pause.strike(sent, rand::random()),
+            None => {}
+        }
+        if status != 429 {
+            pause.clear_strikes(sent);
+        }
+        let cut = !(200..300).contains(&status);
+        let body = transport::body(response, self.policy.max_reply, cut).await?;
+        Ok(Answer { status, headers, body })
+    }
+
+    fn record(&self, route: &str, result: &Result<Answer, Lost>, took: Duration, tries: &Tries) {
+        let upstream = self.name;
+        let status = match result {
+            Ok(answer) => answer.status.to_string(),
+            Err(lost) => lost.label().to_owned(),
+        };
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(upstream, route, status, duration_ms, "try" = tries.number(), "upstream call");
+        metrics::counter!("upstream_requests_total", "upstream" => upstream, "status" => status).increment(1);
+        metrics::histogram!("upstream_request_duration_seconds", "upstream" => upstream).record(took);
+    }
+}
+
+impl Refusal {
+    fn into_error(self, upstream: &'static str) -> UpstreamError {
+        match self {
+            Self::Limited(after) => UpstreamError::RateLimited { upstream, after },
+            Self::Broken(after) => UpstreamError::CircuitOpen { upstream, after },
+        }
+    }
+}
+
+/// What became of the tries of one call so far, and whether there may be another.
+struct Tries {
+    most: u32,
+    repeatable: bool,
+    failed: u32,
+    refused: u32,
+}
+
+impl Tries {
+    /// Number of the try that runs now, from 1.
+    fn number(&self) -> u32 {
+        self.failed + self.refused + 1
+    }
+
+    /// How long to wait before the next try after no reply or a 5xx; `None` if this was the last. What was surely
+    /// not sent may be sent again even if it is not repeatable.
+    fn after_failure(&mut self, sent: bool) -> Option<Duration> {
+        self.failed += 1;
+        let again = self.failed < self.most && (self.repeatable || !sent);
+        again.then(|| backoff(self.failed, rand::random()))
+    }
+
+    /// The same after a 429, which says that the call was not acted on. The principal's own pause does the waiting.
+    fn after_refusal(&mut self) -> Option<Duration> {
+        self.refused += 1;
+        (self.refused < MOST_REFUSALS).then_some(Duration::ZERO)
     }
 }

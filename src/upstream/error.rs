@@ -1,5 +1,7 @@
 //! Why a call to an upstream did not give a usable reply.
 
+use bytes::Bytes;
+use std::fmt;
 use std::time::Duration;
 
 /// Why a call to an upstream did not give a usable reply. Its texts hold the method and the route's template, never
@@ -41,8 +43,16 @@ pub enum UpstreamError {
         upstream: &'static str,
         /// Method and path template.
         route: &'static str,
-        /// `timeout`, `cannot connect`, …
+        /// `timeout`, `cannot connect`, `connection lost`, `broken reply` or `body too long`.
         reason: &'static str,
+    },
+    /// Nothing was sent: an id in the path would lead the call elsewhere (`..`).
+    #[error("{upstream}: {route}: the id in its path cannot be part of a path")]
+    BadPath {
+        /// Name of the upstream.
+        upstream: &'static str,
+        /// Method and path template.
+        route: &'static str,
     },
     /// A reply of a success status that does not have the expected form.
     #[error("{upstream}: {route} gave an unreadable reply")]
@@ -63,12 +73,15 @@ impl UpstreamError {
         }
     }
 
-    /// Whether a later attempt may succeed: no reply, 408, 429 and all 5xx.
+    /// Whether a later attempt may succeed: no reply, an unreadable one, 408, 425, 429 and all 5xx.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
-            Self::Unreadable { .. } | Self::Transport { .. } => true,
-            Self::RateLimited { .. } | Self::CircuitOpen { .. } => true,
+            Self::BadPath { .. } => false,
+            Self::Unreadable { .. }
+            | Self::Transport { .. }
+            | Self::RateLimited { .. }
+            | Self::CircuitOpen { .. } => true,
         }
     }
 
@@ -79,14 +92,22 @@ impl UpstreamError {
             _ => None,
         }
     }
+
+    /// The body of a reply that was no success, for a handler that reads error codes in it. May hold personal data.
+    pub fn body(&self) -> Option<&Bytes> {
+        match self {
+            Self::Status { body, .. } => Some(&body.0),
+            _ => None,
+        }
+    }
 }
 
 /// Bytes that do not show in `Debug`.
 #[derive(Clone, Default)]
-pub struct Redacted(pub bytes::Bytes);
+pub struct Redacted(pub Bytes);
 
-impl std::fmt::Debug for Redacted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} bytes]", self.0.len())
     }
 }

@@ -2,10 +2,15 @@
 //! Retry-After, bounded retries, a circuit breaker per principal, metrics and redaction.
 
 mod breaker;
+mod call;
 mod client;
 mod error;
 mod limit;
+mod pause;
+mod principal;
 mod retry_after;
+mod transport;
 
-pub use client::{Call, Policy, Reply, Upstream};
-pub use error::UpstreamError;
+pub use call::{Call, Reply};
+pub use client::{Policy, Upstream};
+pub use error::{Redacted, UpstreamError};

@@ -1,0 +1,153 @@
+//! `hookgate serve`: puts the rooms together and runs them until it is told to stop.
+
+use super::CliError;
+use super::session::{Opened, ensure_schema, open};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::db::embedded::Claim;
+use crate::db::{self, Database, Pool, keys};
+use crate::http::{self, AppState, Role};
+use crate::inbox::{Inbox, WriterSettings};
+use crate::providers::Registry;
+use crate::queue::{Backoff, Engine, EngineSettings, QueueTable, Waker};
+use crate::sync::Context;
+use crate::sync::events::{EventJob, EventQueue, Handlers};
+use crate::telemetry;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn run(mut settings: Settings, role: Role) -> Result<(), CliError> {
+    telemetry::start_logs(settings.log_json);
+    let metrics = telemetry::start_metrics();
+    let Opened { database, cluster } = open(&mut settings, Claim::Own).await?;
+    if let Some(cluster) = &cluster {
+        let data_dir = &settings.store.data_dir;
+        let place = cluster.elsewhere().unwrap_or_else(|| data_dir.clone());
+        println!("private Postgres in {}", place.display());
+        if settings.store.admin_token.is_none() {
+            let (token, path) = keys::admin_token(data_dir)?;
+            settings.store.admin_token = Some(token);
+            println!("admin token in {}", path.display());
+        }
+    }
+    let result = serve(settings, role, &database, metrics).await;
+    if let Some(cluster) = cluster {
+        cluster.stop().await?;
+    }
+    result
+}
+
+async fn serve(
+    settings: Settings,
+    role: Role,
+    database: &Database,
+    metrics: Option<PrometheusHandle>,
+) -> Result<(), CliError> {
+    ensure_schema(&settings, database).await?;
+    let settings = Arc::new(settings);
+    let pool = database.pool(&settings.store).map_err(|error| CliError::Message(error.to_string()))?;
+    let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new("sync_queue"));
+    let wakers = vec![events.clone(), sync_tasks.clone()];
+    let writer = WriterSettings::new(settings.worker.max_attempts);
+    let (inbox, writing) = Inbox::start(database.clone(), events.clone(), writer);
+    let handlers = Handlers::new(crate::sync::handlers(&settings));
+    let draining = Arc::new(AtomicBool::new(false));
+    let state = AppState {
+        providers: Registry::new(&settings),
+        settings: settings.clone(),
+        pool: pool.clone(),
+        inbox,
+        handlers: handlers.clone(),
+        clock: Clock::system(),
+        admin_token: settings.store.admin_token.clone(),
+        master_key: settings.store.master_key.clone(),
+        events: events.clone(),
+        sync_tasks: sync_tasks.clone(),
+        metrics: metrics.clone(),
+        draining: draining.clone(),
+    };
+    let (server, addresses) = http::start(state, role).map_err(|error| {
+        let receiver = &settings.receiver;
+        CliError::Message(format!("cannot listen on {}:{}: {error}; set PORT", receiver.host, receiver.port))
+    })?;
+    let stop = CancellationToken::new();
+    let mut engines = JoinSet::new();
+    if role.works() {
+        let context = Context {
+            pool: pool.clone(),
+            master_key: settings.store.master_key.clone(),
+            sync_tasks: sync_tasks.clone(),
+        };
+        let job = Arc::new(EventJob::new(handlers, context));
+        let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job);
+        engines.spawn(engine.run(stop.clone()));
+    }
+    let mut helpers = JoinSet::new();
+    helpers.spawn(db::announce(database.clone(), wakers.clone()));
+    if role.works() {
+        helpers.spawn(db::listen(database.clone(), wakers));
+    }
+    helpers.spawn(observe(pool, metrics));
+    for address in addresses {
+        println!("hookgate {} listening on http://{address}", env!("CARGO_PKG_VERSION"));
+    }
+    let handle = server.handle();
+    let server = tokio::spawn(server);
+    told_to_stop().await?;
+    tracing::info!("shutting down");
+    draining.store(true, Ordering::Relaxed);
+    // Requests in hand are answered first: what they store is then either worked on or left for the next start.
+    handle.stop(true).await;
+    let _ = server.await;
+    stop.cancel();
+    while engines.join_next().await.is_some() {}
+    helpers.shutdown().await;
+    let _ = tokio::time::timeout(Duration::from_secs(10), writing).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    let worker = &settings.worker;
+    EngineSettings {
+        concurrency: worker.concurrency,
+        lease: worker.lease,
+        backoff: Backoff { base: worker.backoff_base, max: worker.backoff_max },
+        drain: worker.drain,
+    }
+}
+
+async fn told_to_stop() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Keeps gauges fresh and histograms small.
+async fn observe(pool: Pool, metrics: Option<PrometheusHandle>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tick.tick().await;
+        if let Some(metrics) = &metrics {
+            metrics.run_upkeep();
+        }
+        let Ok(mut conn) = pool.get().await else { continue };
+        for queue in [EventQueue::NAME, "sync_queue"] {
+            for (status, rows) in crate::queue::depth(&mut conn, queue).await.unwrap_or_default() {
+                #[allow(
+                    clippy::cast_precision_loss,
+                    reason = "a gauge is a float; no queue holds 2^52 rows"
+                )]
+                metrics::gauge!("webhook_queue_depth", "queue" => queue, "status" => status).set(rows as f64);
+            }
+        }
+    }
+}

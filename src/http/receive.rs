@@ -1,0 +1,257 @@
+//! The receiver: prove, parse, store, answer. Nothing else is on this path.
+
+use super::AppState;
+use super::client_address::client_address;
+use super::problem::Problem;
+use super::rate_limit::RateLimits;
+use super::receive_metrics::{ProviderMetrics, ReceiveMetrics};
+use crate::inbox::{NewEvent, Receipt, Status};
+use crate::providers::{Incoming, Parsed, Provider, RawRequest, RejectedPart, Unreadable};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::time::Instant;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What of a route's path the receiver reads.
+#[derive(Deserialize)]
+pub(super) struct Path {
+    provider: String,
+    token: Option<String>,
+}
+
+/// What the receiver answers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Received {
+    /// Always `received`.
+    status: &'static str,
+    /// Events in the request.
+    received: usize,
+    /// Stored now.
+    processed: usize,
+    /// Known before.
+    duplicates: usize,
+    /// Unreadable ones; only present when there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<usize>,
+    /// Why, for each of those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Rejection>,
+}
+
+/// Why one event of a batch could not be read.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Rejection {
+    /// Its place in the batch, from 0.
+    index: usize,
+    /// What is wrong with it.
+    detail: String,
+}
+
+/// Receive a webhook
+///
+/// Answers after the events are durably stored. The proof is the provider's own (signature or token).
+#[utoipa::path(
+    post, path = "/api/v1/webhooks/{provider}", tag = "receiver",
+    params(("provider" = String, Path, description = "Name of a configured provider")),
+    request_body(content = String, description = "Whatever the provider sends", content_type = "application/json"),
+    responses(
+        (status = 200, body = Received),
+        (status = 400, description = "Unreadable"), (status = 401, description = "Not proven"),
+        (status = 404, description = "No such provider, or it has no secret"), (status = 413, description = "Too large"),
+        (status = 429, description = "Over a rate limit"), (status = 503, description = "Cannot be stored now; come again"),
+    )
+)]
+pub(super) async fn receive(
+    request: HttpRequest,
+    path: web::Path<Path>,
+    payload: web::Payload,
+    state: web::Data<AppState>,
+    limits: web::Data<RateLimits>,
+    metrics: web::Data<ReceiveMetrics>,
+) -> Result<HttpResponse, Problem> {
+    let (Some(provider), Some(metrics)) = (state.providers.get(&path.provider), metrics.of(&path.provider))
+    else {
+        return Err(Problem::NotFound("there is no provider of this name, or it has no secret".to_owned()));
+    };
+    // Only MoySklad's route has a place for the token in the path.
+    if path.token.is_some() && path.provider != "moysklad" {
+        return Err(Problem::NotFound("there is no such route".to_owned()));
+    }
+    let receiver = &state.settings.receiver;
+    let result = async {
+        limits.check(&path.provider, client_address(&request, &receiver.trusted_proxies))?;
+        let body = read_body(&request, payload, receiver.max_body_bytes, receiver.body_timeout).await?;
+        let started = Instant::now();
+        let result = accept(&state, &**provider, &request, path.token.as_deref(), &body, metrics).await;
+        metrics.ack.record(started.elapsed().as_secs_f64());
+        result
+    }
+    .await;
+    match &result {
+        Err(Problem::Unauthorized) => metrics.unproven.increment(1),
+        Err(Problem::Unavailable { .. }) => metrics.unavailable.increment(1),
+        Err(Problem::TooLarge { .. } | Problem::TooManyRequests { .. } | Problem::Timeout) => {
+            metrics.refused.increment(1);
+        }
+        _ => {}
+    }
+    result.map(|received| HttpResponse::Ok().json(received))
+}
+
+/// Any other method.
+pub(super) async fn wrong_method() -> Result<HttpResponse, Problem> {
+    Err(Problem::MethodNotAllowed)
+}
+
+async fn accept(
+    state: &AppState,
+    provider: &dyn Provider,
+    request: &HttpRequest,
+    path_token: Option<&str>,
+    body: &Bytes,
+    metrics: &ProviderMetrics,
+) -> Result<Received, Problem> {
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let raw = RawRequest { path_token, query: request.query_string(), headers, body };
+    let proof = provider.verify(&raw, state.clock.now()).map_err(|unproven| {
+        tracing::debug!(provider = provider.name(), check = unproven.label(), "a request was not proven");
+        Problem::Unauthorized
+    })?;
+    let parsed = provider.parse(&proof).unwrap_or_else(|reason| Parsed {
+        events: vec![Err(RejectedPart { reason, body: body.clone() })],
+        batch: false,
+    });
+    let kept_headers = kept_headers(request.headers(), provider.secret_headers());
+    let received = parsed.events.len();
+    let mut errors = Vec::new();
+    let mut events = Vec::with_capacity(received);
+    for (index, event) in parsed.events.into_iter().enumerate() {
+        match event {
+            Ok(incoming) => events.push(new_event(state, provider.name(), incoming, &kept_headers)),
+            Err(part) => {
+                events.push(rejected_event(provider.name(), &part, index, &kept_headers));
+                errors.push(Rejection { index, detail: part.reason.0 });
+            }
+        }
+    }
+    let receipt = state.inbox.accept(events).await.map_err(|error| {
+        tracing::debug!(%error, "a request was refused");
+        Problem::Unavailable { detail: "the events cannot be stored now; send them again" }
+    })?;
+    metrics.new.increment(receipt.processed as u64);
+    metrics.duplicate.increment(receipt.duplicates as u64);
+    metrics.rejected.increment(errors.len() as u64);
+    // Nothing of it became an event; it is kept all the same, as `rejected`.
+    if receipt == Receipt::default()
+        && let Some(first) = errors.first()
+    {
+        return Err(Problem::BadRequest(first.detail.clone()));
+    }
+    Ok(Received {
+        status: "received",
+        received,
+        processed: receipt.processed,
+        duplicates: receipt.duplicates,
+        rejected: (!errors.is_empty()).then_some(errors.len()),
+        errors,
+    })
+}
+
+fn new_event(state: &AppState, provider: &str, incoming: Incoming, headers: &str) -> NewEvent {
+    let wanted = state.handlers.want(provider, &incoming.event_type);
+    NewEvent {
+        id: Uuid::now_v7(),
+        provider: provider.to_owned(),
+        event_id: incoming.event_id,
+        event_type: incoming.event_type,
+        subject: incoming.subject,
+        occurred_at: incoming.occurred_at,
+        body: incoming.body,
+        envelope: incoming.envelope,
+        headers: headers.to_owned(),
+        status: if wanted { Status::Received } else { Status::Ignored },
+        error: None,
+    }
+}
+
+/// Authentic but unreadable: kept under the hash of its bytes, so that its repetition is one row too.
+fn rejected_event(provider: &str, part: &RejectedPart, index: usize, headers: &str) -> NewEvent {
+    let Unreadable(reason) = &part.reason;
+    NewEvent {
+        id: Uuid::now_v7(),
+        provider: provider.to_owned(),
+        event_id: format!("unreadable:{}#{index}", hex::encode(Sha256::digest(&part.body))),
+        event_type: "unreadable".to_owned(),
+        subject: None,
+        occurred_at: None,
+        body: part.body.clone(),
+        envelope: None,
+        headers: headers.to_owned(),
+        status: Status::Rejected,
+        error: Some(reason.clone()),
+    }
+}
+
+/// Reads the exact bytes, never more than `max`, never longer than `patience`.
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    max: usize,
+    patience: std::time::Duration,
+) -> Result<Bytes, Problem> {
+    let announced: Option<usize> =
+        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length| length > max) {
+        return Err(Problem::TooLarge { max });
+    }
+    let read = async {
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Problem::BadRequest("the body broke off".to_owned()))?;
+            if body.len() + chunk.len() > max {
+                return Err(Problem::TooLarge { max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    tokio::time::timeout(patience, read).await.unwrap_or(Err(Problem::Timeout))
+}
+
+/// Headers that hold credentials or a person's address, whoever sends them.
+const NEVER_KEPT: [&str; 12] = [
+    "authorization",
+    "proxy-authorization",
+    "authentication",
+    "cookie",
+    "x-api-key",
+    "x-auth-token",
+    "x-forwarded-for",
+    "x-real-ip",
+    "forwarded",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fly-client-ip",
+];
+/// Longest header value that is kept.
+const MAX_HEADER: usize = 1024;
+
+/// The headers that an operator may see, as a JSON object.
+fn kept_headers(headers: &HeaderMap, secret: &[&str]) -> String {
+    let mut kept = serde_json::Map::new();
+    for (name, value) in headers {
+        let name = name.as_str();
+        if NEVER_KEPT.contains(&name) || secret.contains(&name) || value.len() > MAX_HEADER {
+            continue;
+        }
+        if let Ok(value) = value.to_str() {
+            kept.insert(name.to_owned(), value.into());
+        }
+    }
+    serde_json::Value::Object(kept).to_string()
+}

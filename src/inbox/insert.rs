@@ -1,0 +1,129 @@
+//! The statement that acknowledges, deduplicates and enqueues a batch of events.
+
+use super::model::{NewEvent, Receipt, Status, lane};
+use crate::db::schema::webhook_events::{self, dsl};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{
+    Array, BigInt, Bytea, Integer, Nullable, SingleValue, Text, Timestamptz, Uuid as SqlUuid,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use std::collections::HashSet;
+use uuid::Uuid;
+
+diesel::define_sql_function! {
+    /// One row for each element.
+    fn unnest<T: SingleValue>(elements: Array<T>) -> T;
+}
+
+/// Stores what is new, counts what is not, and gives the ids of the new rows.
+///
+/// `INSERT … SELECT unnest(…)` and not a list of VALUES: the text is the same for every batch size, so it is prepared
+/// once, and the number of bind parameters has no limit to run into.
+pub(super) async fn insert(
+    conn: &mut AsyncPgConnection,
+    events: &[&NewEvent],
+    max_attempts: i32,
+) -> QueryResult<HashSet<Uuid>> {
+    let mut events = events.to_vec();
+    // Two nodes that insert the same keys take them in the same order, so they wait for each other and never deadlock.
+    events.sort_by(|a, b| (&a.provider, &a.event_id).cmp(&(&b.provider, &b.event_id)));
+    let now = Utc::now();
+    let column = |text: fn(&NewEvent) -> &str| events.iter().map(|event| text(event)).collect::<Vec<_>>();
+    let ended = |event: &NewEvent| event.status != Status::Received;
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+    let subjects: Vec<Option<&str>> = events.iter().map(|event| event.subject.as_deref()).collect();
+    let occurred: Vec<Option<DateTime<Utc>>> = events.iter().map(|event| event.occurred_at).collect();
+    let bodies: Vec<&[u8]> = events.iter().map(|event| &event.body[..]).collect();
+    let envelopes: Vec<Option<&str>> = events.iter().map(|event| event.envelope.as_deref()).collect();
+    let processed: Vec<Option<DateTime<Utc>>> =
+        events.iter().map(|event| ended(event).then_some(now)).collect();
+    let errors: Vec<Option<&str>> = events.iter().map(|event| event.error.as_deref()).collect();
+    let lanes: Vec<Option<i64>> =
+        events.iter().map(|event| Some(lane(&event.provider, event.subject.as_deref()?))).collect();
+    let fresh: Vec<Uuid> = diesel::insert_into(webhook_events::table)
+        .values(diesel::select((
+            unnest(ids.into_sql::<Array<SqlUuid>>()),
+            unnest(column(|event| &event.provider).into_sql::<Array<Text>>()),
+            unnest(column(|event| &event.event_id).into_sql::<Array<Text>>()),
+            unnest(column(|event| &event.event_type).into_sql::<Array<Text>>()),
+            unnest(subjects.into_sql::<Array<Nullable<Text>>>()),
+            unnest(occurred.into_sql::<Array<Nullable<Timestamptz>>>()),
+            unnest(bodies.into_sql::<Array<Bytea>>()),
+            unnest(envelopes.into_sql::<Array<Nullable<Text>>>()),
+            unnest(column(|event| &event.headers).into_sql::<Array<Text>>()),
+            unnest(column(|event| event.status.word()).into_sql::<Array<Text>>()),
+            unnest(lanes.into_sql::<Array<Nullable<BigInt>>>()),
+            unnest(processed.into_sql::<Array<Nullable<Timestamptz>>>()),
+            unnest(errors.into_sql::<Array<Nullable<Text>>>()),
+            max_attempts.into_sql::<Integer>(),
+        )))
+        .into_columns((
+            dsl::id,
+            dsl::provider,
+            dsl::event_id,
+            dsl::event_type,
+            dsl::subject,
+            dsl::occurred_at,
+            dsl::body,
+            dsl::envelope,
+            dsl::headers,
+            dsl::status,
+            dsl::lane,
+            dsl::processed_at,
+            dsl::last_error,
+            dsl::max_attempts,
+        ))
+        .on_conflict_do_nothing()
+        .returning(dsl::id)
+        .get_results(conn)
+        .await?;
+    let fresh: HashSet<Uuid> = fresh.into_iter().collect();
+    let again: Vec<&NewEvent> = events.into_iter().filter(|event| !fresh.contains(&event.id)).collect();
+    if !again.is_empty() {
+        count_duplicates(conn, &again).await?;
+    }
+    Ok(fresh)
+}
+
+/// Raw because diesel cannot join an update with unnested parameters.
+async fn count_duplicates(conn: &mut AsyncPgConnection, again: &[&NewEvent]) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE webhook_events AS stored SET duplicates = stored.duplicates + again.times, last_duplicate_at = now(),
+             conflicting_duplicates = stored.conflicting_duplicates + again.conflicts
+         FROM (SELECT known.id, count(*)::int AS times,
+                   (count(*) FILTER (WHERE known.body <> came.body))::int AS conflicts
+               FROM unnest($1, $2, $3) AS came (provider, event_id, body)
+               JOIN webhook_events AS known USING (provider, event_id) GROUP BY known.id) AS again
+         WHERE stored.id = again.id",
+    )
+    .bind::<Array<Text>, _>(again.iter().map(|event| event.provider.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(again.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Bytea>, _>(again.iter().map(|event| &event.body[..]).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many of a request's readable events are new.
+pub(super) fn receipt(events: &[NewEvent], fresh: &HashSet<Uuid>) -> Receipt {
+    let readable = events.iter().filter(|event| event.status != Status::Rejected);
+    let (new, known): (Vec<_>, Vec<_>) = readable.partition(|event| fresh.contains(&event.id));
+    Receipt { processed: new.len(), duplicates: known.len() }
+}
+
+/// Whether the database understood the statement and refused its content; everything else is about the connection.
+pub(super) fn is_about_data(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(kind, _) => matches!(
+            kind,
+            DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::CheckViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+        ),
+        Error::SerializationError(_) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,121 @@
+//! What is asked of an upstream, and what it answers.
+
+use super::UpstreamError;
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+/// One request to an upstream.
+#[derive(Clone)]
+pub struct Call {
+    pub(super) method: Method,
+    pub(super) route: &'static str,
+    pub(super) path: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) headers: HeaderMap,
+    pub(super) json: Option<Bytes>,
+    pub(super) weight: u32,
+    pub(super) repeatable: bool,
+}
+
+impl Call {
+    /// A request to `base_url + path`. `route` is what logs and errors show: method and path template, such as
+    /// `GET /v1/charges/{id}`. GET, PUT and DELETE count as repeatable, POST does not.
+    ///
+    /// What may not stand in a path is percent-encoded (`%` itself is not), so an id cannot add a query; one that
+    /// would lead out of the path with `..` makes the call fail.
+    pub fn new(method: Method, route: &'static str, path: impl Into<String>) -> Self {
+        let repeatable = method != Method::POST && method != Method::PATCH;
+        Self {
+            method,
+            route,
+            path: path.into(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            json: None,
+            weight: 1,
+            repeatable,
+        }
+    }
+
+    /// Adds a query parameter; it is percent-encoded here.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds a header line. A value that holds a secret should be marked `set_sensitive`.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Sets a JSON body and its content type.
+    #[must_use]
+    pub fn json(mut self, body: &serde_json::Value) -> Self {
+        self.json = Some(body.to_string().into());
+        self
+    }
+
+    /// How many rate units it costs, 1 unless told. More than the policy's burst count as the burst.
+    #[must_use]
+    pub fn weight(mut self, units: u32) -> Self {
+        self.weight = units;
+        self
+    }
+
+    /// Marks a POST that may be sent twice without harm (it carries an idempotency key, say).
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+}
+
+/// Shows the route only: path, query, headers and body may hold tokens and personal data.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("route", &self.route)
+            .field("weight", &self.weight)
+            .field("repeatable", &self.repeatable)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reply of a success status.
+#[derive(Clone)]
+pub struct Reply {
+    /// HTTP status, 200 to 299.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, decompressed.
+    pub body: Bytes,
+    pub(super) upstream: &'static str,
+    pub(super) route: &'static str,
+}
+
+impl Reply {
+    /// Reads the body as JSON.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|_| UpstreamError::Unreadable { upstream: self.upstream, route: self.route })
+    }
+}
+
+/// Shows no header and no byte of the body: they may hold personal data.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("upstream", &self.upstream)
+            .field("route", &self.route)
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! The state of each principal of one upstream: its slots, rate, pause and circuit.
+
+use super::Policy;
+use super::breaker::{Breaker, Pass};
+use super::limit::Rate;
+use super::pause::Pause;
+use super::retry_after::LONGEST;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex as FairMutex, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Principals that are remembered at once, for each upstream.
+const MOST: usize = 4096;
+/// What a caller is told to wait who found all slots taken: when one gets free, nobody knows.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// One account or token.
+pub(super) struct Principal {
+    slots: Semaphore,
+    /// Held by the one caller that waits for the rate. A fair lock: first come, first served, so that light calls
+    /// cannot starve a heavy one.
+    turn: FairMutex<()>,
+    rate: Rate,
+    pub(super) pause: Pause,
+    breaker: Breaker,
+}
+
+/// Why a call may not be made now, and how long that lasts.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Limited(Duration),
+    Broken(Duration),
+}
+
+/// Leave to make one try. Frees its slot when dropped.
+pub(super) struct Admission<'a> {
+    pub(super) pass: Pass<'a>,
+    _slot: SemaphorePermit<'a>,
+}
+
+impl Principal {
+    fn new(policy: &Policy) -> Self {
+        Self {
+            slots: Semaphore::new(policy.parallel.clamp(1, Semaphore::MAX_PERMITS)),
+            turn: FairMutex::new(()),
+            rate: Rate::new(policy),
+            pause: Pause::default(),
+            breaker: Breaker::new(policy.breaker_failures, policy.breaker_pause),
+        }
+    }
+
+    /// Waits for the turn of a call of this weight, at most `budget`, from which the time waited is taken.
+    pub(super) async fn admit(&self, weight: u32, budget: &mut Duration) -> Result<Admission<'_>, Refusal> {
+        // What cannot succeed is refused at once instead of after a wait in the line.
+        self.breaker.check().map_err(Refusal::Broken)?;
+        let paused = self.pause.remaining();
+        if paused > *budget {
+            return Err(Refusal::Limited(paused));
+        }
+        let deadline = Instant::now() + *budget;
+        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.acquire()).await else {
+            return Err(self.busy());
+        };
+        self.take_turn(weight, deadline).await?;
+        *budget = deadline.saturating_duration_since(Instant::now());
+        let pass = self.breaker.enter().map_err(Refusal::Broken)?;
+        Ok(Admission { pass, _slot: slot })
+    }
+
+    async fn take_turn(&self, weight: u32, deadline: Instant) -> Result<(), Refusal> {
+        let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
+            return Err(self.busy());
+        };
+        loop {
+            let wait = match self.pause.remaining() {
+                Duration::ZERO => match self.rate.take(weight) {
+                    Ok(()) => return Ok(()),
+                    Err(wait) => wait,
+                },
+                paused => paused,
+            };
+            if Instant::now() + wait > deadline {
+                return Err(Refusal::Limited(wait));
+            }
+            sleep(wait).await;
+        }
+    }
+
+    fn busy(&self) -> Refusal {
+        Refusal::Limited(self.pause.remaining().max(BUSY_WAIT))
+    }
+}
+
+/// All principals of one upstream that were heard of lately.
+pub(super) struct Principals {
+    policy: Policy,
+    known: Mutex<HashMap<String, Known>>,
+}
+
+struct Known {
+    principal: Arc<Principal>,
+    used: Instant,
+}
+
+impl Principals {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self { policy, known: Mutex::default() }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Arc<Principal> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = Instant::now();
+        if let Some(found) = known.get_mut(name) {
+            found.used = used;
+            return found.principal.clone();
+        }
+        if known.len() >= MOST {
+            forget_idle(&mut known, used);
+        }
+        let principal = Arc::new(Principal::new(&self.policy));
+        known.insert(name.to_owned(), Known { principal: principal.clone(), used });
+        principal
+    }
+}
+
+/// Forgets those whose state has run out by itself; if there are none, the one unused for longest. Those with a
+/// call under way stay: a second state beside theirs would double their limits.
+fn forget_idle(known: &mut HashMap<String, Known>, now: Instant) {
+    known.retain(|_, one| Arc::strong_count(&one.principal) > 1 || now - one.used < LONGEST);
+    if known.len() < MOST {
+        return;
+    }
+    let idle = known.iter().filter(|(_, one)| Arc::strong_count(&one.principal) == 1);
+    if let Some(oldest) = idle.min_by_key(|(_, one)| one.used).map(|(name, _)| name.clone()) {
+        known.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Policy {
+        Policy {
+            parallel: 2,
+            units: 1000,
+            burst: 1000,
+            max_wait: Duration::from_secs(5),
+            ..Policy::default()
+        }
+    }
+
+    async fn admit<'a>(principal: &'a Principal, weight: u32) -> Result<Admission<'a>, Refusal> {
+        principal.admit(weight, &mut Duration::from_secs(5)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_finds_no_slot_gives_up_after_its_budget() {
+        let principal = Principal::new(&policy());
+        let held = (admit(&principal, 1).await.unwrap(), admit(&principal, 1).await.unwrap());
+        let start = Instant::now();
+        let refused = admit(&principal, 1).await.err();
+        assert!(matches!(refused, Some(Refusal::Limited(BUSY_WAIT))), "{refused:?}");
+        assert_eq!(start.elapsed().as_secs(), 5);
+        drop(held);
+        assert!(admit(&principal, 1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_fit_into_the_budget_is_refused_at_once() {
+        let principal = Principal::new(&policy());
+        principal.pause.extend(Duration::from_secs(6));
+        let start = Instant::now();
+        let refused = admit(&principal, 1).await.err();
+        assert!(matches!(refused, Some(Refusal::Limited(wait)) if wait.as_secs() == 6), "{refused:?}");
+        assert!(start.elapsed().is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_waited_is_taken_from_the_budget() {
+        let principal = Principal::new(&policy());
+        principal.pause.extend(Duration::from_secs(2));
+        let mut budget = Duration::from_secs(5);
+        principal.admit(1, &mut budget).await.unwrap();
+        assert!(budget > Duration::from_millis(2_900) && budget <= Duration::from_secs(3), "{budget:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heavy_call_is_not_starved_by_light_ones() {
+        let principal = Principal::new(&Policy { parallel: 10, units: 10, burst: 10, ..policy() });
+        admit(&principal, 10).await.unwrap();
+        let start = Instant::now();
+        let heavy = async {
+            admit(&principal, 10).await.unwrap();
+            start.elapsed()
+        };
+        let light = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            for _ in 0..20 {
+                admit(&principal, 1).await.unwrap();
+            }
+            start.elapsed()
+        };
+        let (heavy, light) = tokio::join!(heavy, light);
+        assert!(heavy < Duration::from_millis(1_100), "{heavy:?}");
+        assert!(light >= Duration::from_millis(2_900), "{light:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_goes_away_while_waiting_leaves_nothing_behind() {
+        let principal = Principal::new(&Policy { parallel: 1, ..policy() });
+        principal.pause.extend(Duration::from_secs(3));
+        let waiting = timeout_at(Instant::now() + Duration::from_secs(1), admit(&principal, 1)).await;
+        assert!(waiting.is_err());
+        assert!(admit(&principal, 1).await.is_ok(), "slot and turn are free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_memory_of_principals_is_bounded_and_keeps_those_in_use() {
+        let principals = Principals::new(policy());
+        let busy = principals.get("busy");
+        for name in 0..MOST * 2 {
+            principals.get(&name.to_string());
+        }
+        assert_eq!(principals.known.lock().unwrap().len(), MOST);
+        assert!(Arc::ptr_eq(&busy, &principals.get("busy")));
+        tokio::time::sleep(LONGEST).await;
+        principals.get("new");
+        assert_eq!(principals.known.lock().unwrap().len(), 2, "all the idle ones went");
+    }
+}
