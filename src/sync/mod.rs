@@ -16,6 +16,5 @@ use std::sync::Arc;
 
 /// Every handler.
 pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
-    let _ = settings;
-    vec![]
+    vec![Arc::new(c2s::C2sHandler::new(settings))]
 }

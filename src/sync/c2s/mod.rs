@@ -13,6 +13,7 @@ mod message;
 mod names;
 mod person;
 mod phone;
+mod places;
 mod scalar;
 mod search;
 mod work_api;
@@ -25,6 +26,7 @@ use contact::{Contact, Fingerprint, mac};
 use lead::Lead;
 use ledger::State;
 use person::Person;
+use places::Places;
 use search::Source;
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
@@ -70,6 +72,7 @@ struct Enricher {
     work: WorkApi,
     /// Key of the fingerprints where there is no master key.
     token_key: [u8; 32],
+    places: Places,
 }
 
 const PURPOSE: &str = "c2s enrichment fingerprint";
@@ -83,12 +86,17 @@ impl Enricher {
                 .map_err(|_| "C2S_TOKEN holds characters that no header can")?,
             work: WorkApi::new(&settings.work_api, work_token),
             token_key: mac(token.expose_secret().as_bytes(), PURPOSE.as_bytes()),
+            places: Places::new(settings.worker.concurrency),
         })
     }
 
     async fn enrich(&self, event: &Event, cx: &Context) -> Result<Outcome, HandlerError> {
         let id = event.subject.as_deref().and_then(LeadId::new).ok_or_else(|| {
             HandlerError::GiveUp("the lead's id is not made of letters and digits alone".to_owned())
+        })?;
+        let _place = self.places.take(rand::random()).map_err(|after| HandlerError::Defer {
+            after,
+            reason: "other leads are being enriched".to_owned(),
         })?;
         let contact = self.contact(event, &id).await?;
         if contact.is_blank() {
