@@ -4,4 +4,5 @@
 
 #![allow(dead_code, missing_docs, reason = "support code is shared by tests that each use a part")]
 
+mod c2s_enrichment;
 mod support;

@@ -1,4 +1,5 @@
 //! What the black-box tests share.
 
+pub mod c2s;
 pub mod gateway;
 pub mod wait;
