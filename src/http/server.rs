@@ -2,7 +2,7 @@
 
 use super::rate_limit::RateLimits;
 use super::receive_metrics::ReceiveMetrics;
-use super::{AppState, Problem, events, extract, health, receive, request_id};
+use super::{AppState, Problem, events, extract, health, payments, receive, request_id};
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -50,6 +50,7 @@ impl Role {
     tags(
         (name = "receiver", description = "Webhooks come in"),
         (name = "events", description = "What was received and what became of it"),
+        (name = "payments", description = "What payments came to, at every provider"),
         (name = "health", description = "For load balancers and Prometheus")
     )
 )]
@@ -64,6 +65,7 @@ fn document() -> utoipa::openapi::OpenApi {
 
 fn admin_routes(config: &mut ServiceConfig<'_>) {
     events::configure(config);
+    payments::configure(config);
 }
 
 fn health_routes(config: &mut ServiceConfig<'_>) {

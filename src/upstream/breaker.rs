@@ -132,7 +132,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(30);
 
     fn fail(breaker: &Breaker, times: u32) -> bool {
-        (0..times).map(|_| breaker.enter().ok().unwrap().failed()).any(|opened| opened)
+        (0..times).any(|_| breaker.enter().ok().unwrap().failed())
     }
 
     fn opened() -> Breaker {

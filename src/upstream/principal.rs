@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    async fn admit<'a>(principal: &'a Principal, weight: u32) -> Result<Admission<'a>, Refusal> {
+    async fn admit(principal: &Principal, weight: u32) -> Result<Admission<'_>, Refusal> {
         principal.admit(weight, &mut Duration::from_secs(5)).await
     }
 

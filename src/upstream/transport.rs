@@ -3,7 +3,7 @@
 use super::{Call, Policy};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Request, Response, redirect, tls};
+use reqwest::{Client, Request, Response, redirect};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io;
@@ -54,7 +54,7 @@ impl From<reqwest::Error> for Lost {
             Self::Connect
         } else if error.is_timeout() {
             Self::Timeout
-        } else if error.is_decode() && decoder_failed(&error) {
+        } else if error.is_decode() && !cut_off(&error) {
             Self::Broken
         } else {
             Self::Connection
@@ -62,13 +62,13 @@ impl From<reqwest::Error> for Lost {
     }
 }
 
-/// Whether the bytes arrived but were no gzip.
-fn decoder_failed(error: &reqwest::Error) -> bool {
+/// Whether a body ended too early, as against one that arrived but is no gzip or no proper chunks.
+fn cut_off(error: &reqwest::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
-        matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-            || cause.kind() == io::ErrorKind::UnexpectedEof
-    })
+    causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 /// A client for one upstream. `None` where no TLS could be set up at all; then no call can connect.
@@ -84,7 +84,6 @@ pub(super) fn client(name: &str, policy: &Policy) -> Option<Client> {
             .connect_timeout(CONNECT_TIMEOUT.min(policy.timeout))
             .timeout(policy.timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .tls_version_min(tls::Version::TLS_1_2)
     };
     builder()
         .build()
