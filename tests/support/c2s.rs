@@ -192,29 +192,29 @@ async fn answer(fault: Option<Fault>, usual: HttpResponse) -> HttpResponse {
     }
 }
 
-/// Token and rate of a call at C2S.
-fn admit(request: &HttpRequest, state: &mut State) -> Result<(), HttpResponse> {
+/// The refusal of a call at C2S with a wrong token or before its time.
+fn refusal(request: &HttpRequest, state: &mut State) -> Option<HttpResponse> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     if header("authorization") != Some(&format!("Bearer {C2S_TOKEN}"))
         || header("authentication") != Some(C2S_TOKEN)
     {
-        return Err(error(403, "not_authorized"));
+        return Some(error(403, "not_authorized"));
     }
     let now = Instant::now();
     while state.c2s_times.front().is_some_and(|at| now - *at > Duration::from_secs(60)) {
         state.c2s_times.pop_front();
     }
     if state.c2s_per_minute.is_some_and(|limit| state.c2s_times.len() >= limit) {
-        return Err(error(429, "rate limit exceeded"));
+        return Some(error(429, "rate limit exceeded"));
     }
     state.c2s_times.push_back(now);
-    Ok(())
+    None
 }
 
 async fn lead(request: HttpRequest, id: Path<String>, state: Data<Shared>) -> HttpResponse {
     let (fault, usual) = {
         let mut state = state.lock().unwrap();
-        if let Err(refusal) = admit(&request, &mut state) {
+        if let Some(refusal) = refusal(&request, &mut state) {
             return refusal;
         }
         state.c2s_calls.push(format!("GET {id}"));
@@ -235,7 +235,7 @@ async fn create_message(
 ) -> HttpResponse {
     let (fault, usual) = {
         let mut state = state.lock().unwrap();
-        if let Err(refusal) = admit(&request, &mut state) {
+        if let Some(refusal) = refusal(&request, &mut state) {
             return refusal;
         }
         state.c2s_calls.push(format!("POST {id}"));

@@ -49,7 +49,7 @@ pub(super) fn reais(value: &str) -> Option<String> {
     Some(format!("R$ {grouped},{cents}"))
 }
 
-/// Number, kind, carrier and whether WhatsApp knows it.
+/// Number, kind, carrier and whether it has `WhatsApp`.
 pub(super) fn phone(phone: &PersonPhone) -> String {
     let number =
         Phone::parse(&phone.number).map_or_else(|| phone.number.clone(), |number| number.formatted());

@@ -26,17 +26,14 @@ pub(super) fn compose(
     fingerprint: &Fingerprint,
 ) -> String {
     let mut text = format!("ENRIQUECIMENTO DO LEAD ({})\n", marker(fingerprint));
-    match people {
-        [(person, source)] => {
-            let _ = writeln!(text, "Pessoa localizada {}.", by(*source));
+    if let [(person, source)] = people {
+        let _ = writeln!(text, "Pessoa localizada {}.", by(*source));
+        push_person(&mut text, person, lead_name);
+    } else {
+        text.push_str("Atenção: o telefone e o e-mail do lead levam a PESSOAS DIFERENTES.\n");
+        for (number, (person, source)) in people.iter().enumerate() {
+            let _ = writeln!(text, "\n===== PESSOA {} ({}) =====", number + 1, by(*source));
             push_person(&mut text, person, lead_name);
-        }
-        _ => {
-            text.push_str("Atenção: o telefone e o e-mail do lead levam a PESSOAS DIFERENTES.\n");
-            for (number, (person, source)) in people.iter().enumerate() {
-                let _ = writeln!(text, "\n===== PESSOA {} ({}) =====", number + 1, by(*source));
-                push_person(&mut text, person, lead_name);
-            }
         }
     }
     let text = text.trim_end();

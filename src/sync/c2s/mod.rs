@@ -92,7 +92,7 @@ impl Enricher {
 
     async fn enrich(&self, event: &Event, cx: &Context) -> Result<Outcome, HandlerError> {
         let id = event.subject.as_deref().and_then(LeadId::new).ok_or_else(|| {
-            HandlerError::GiveUp("the lead's id is not made of letters and digits alone".to_owned())
+            HandlerError::GiveUp("the lead's id holds `/` or `%`, which no C2S id does".to_owned())
         })?;
         let _place = self.places.take(rand::random()).map_err(|after| HandlerError::Defer {
             after,
