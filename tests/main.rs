@@ -11,7 +11,10 @@
     reason = "support code is shared by tests that each use a part"
 )]
 
+mod admin;
+mod c2s_enrichment;
 mod crash;
+mod database;
 mod private_cluster;
 mod queue;
 mod receive;

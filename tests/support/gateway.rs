@@ -37,6 +37,16 @@ impl TestDatabase {
     pub async fn connect(&self) -> AsyncPgConnection {
         connect(&self.url).await
     }
+
+    /// Its name in the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A connection to the server's own database.
+    pub async fn server() -> AsyncPgConnection {
+        connect(&std::env::var("HOOKGATE_TEST_DATABASE_URL").unwrap()).await
+    }
 }
 
 impl Drop for TestDatabase {
@@ -253,7 +263,7 @@ impl Drop for Gateway {
             eprintln!("--- log of the gateway\n{}", &log[log.len().saturating_sub(20_000)..]);
             return;
         }
-        for canary in &self.canaries {
+        for canary in self.canaries.iter().filter(|canary| !canary.is_empty()) {
             assert!(!log.contains(canary.as_str()), "the log shows a secret or personal datum: {canary}");
         }
     }
