@@ -15,6 +15,7 @@ mod admin;
 mod c2s_enrichment;
 mod crash;
 mod database;
+mod moysklad_sync;
 mod private_cluster;
 mod queue;
 mod receive;

@@ -132,6 +132,8 @@ impl Gateway {
             .filter(|(name, _)| ["SECRET", "TOKEN", "KEY", "WORK_API"].iter().any(|part| name.contains(part)))
             .filter(|(name, _)| !name.ends_with("_URL") && !name.ends_with("_MS"))
             .flat_map(|(_, value)| value.split(',').map(str::to_owned).collect::<Vec<_>>())
+            // A setting that a test clears; every log holds the empty text.
+            .filter(|canary| !canary.is_empty())
             .collect();
         // Only one test of a process finds none installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
