@@ -484,23 +484,53 @@ async fn a_refused_token_and_a_lead_that_is_gone_end_as_failed() {
 
 #[tokio::test]
 async fn the_paces_of_both_apis_are_kept() {
-    let settings = [("WORK_API_INTERVAL_MS", "150"), ("C2S_REQUESTS_PER_MINUTE", "60")];
+    let settings = [("WORK_API_INTERVAL_MS", "100"), ("C2S_REQUESTS_PER_MINUTE", "120")];
     let scene = Scene::start_with(&settings).await;
-    scene.simulator.with(|state| state.work_interval = Duration::from_millis(140));
-    let leads: Vec<Value> = (0..4)
-        .map(|n| {
-            scene.lead(&n.to_string(), &json!({"name": NAME, "phone": format!("(11) 98765-431{n}")}), "")
-        })
-        .collect();
-    for n in 0..4 {
+    let customer = |n| json!({"name": NAME, "phone": format!("(11) 98765-431{n}")});
+    let leads: Vec<Value> = (0..7).map(|n| scene.lead(&n.to_string(), &customer(n), "")).collect();
+    for n in 0..7 {
         scene.simulator.finds("phone", &format!("1198765431{n}"), &[(CPF, "ANA BEATRIZ LIMA")]);
     }
-    assert_eq!(scene.post(&json!(leads)).await, 4);
+    assert_eq!(scene.post(&json!(leads)).await, 7);
     for lead in &leads {
         assert_eq!(scene.ended(lead).await["status"], "completed");
     }
-    // A lookup before its time is a violation, at which the simulator fails when dropped.
-    assert_eq!(scene.simulator.lookups().iter().filter(|lookup| lookup.starts_with("phone")).count(), 4);
+    // Over the whole run, so that a stall between two calls cannot hurt: n calls take n - 1 intervals. C2S allows a
+    // burst of five, and one call more each half second.
+    let (lookups, took, posts) = scene.simulator.with(|state| {
+        let took = *state.lookup_times.last().unwrap() - state.lookup_times[0];
+        (state.lookup_times.len(), took, state.c2s_times[6] - state.c2s_times[0])
+    });
+    assert!(lookups >= 8, "{lookups} lookups");
+    assert!(
+        took >= Duration::from_millis(100) * u32::try_from(lookups - 2).unwrap(),
+        "{lookups} in {took:?}"
+    );
+    assert!(posts >= Duration::from_millis(800), "{posts:?}");
+}
+
+#[tokio::test]
+async fn a_lookup_or_message_refused_as_too_early_comes_later() {
+    let scene = Scene::start().await;
+    scene.simulator.with(|state| {
+        state.work_interval = Duration::from_millis(300);
+        state.c2s_per_minute = Some(1);
+    });
+    assert_eq!(scene.handled(&scene.ana("1")).await["status"], "completed");
+    scene.message("1");
+    let second = scene.ana("2");
+    assert_eq!(scene.post(&second).await, 1);
+    wait::until("a refusal", Duration::from_secs(10), || async {
+        scene.simulator.with(|state| state.c2s_refused > 0).then_some(())
+    })
+    .await;
+    scene.simulator.with(|state| state.c2s_per_minute = None);
+    assert_eq!(scene.ended(&second).await["status"], "completed");
+    scene.message("2");
+    assert!(
+        !scene.simulator.with(|state| state.c2s_calls.contains(&"GET 2".to_owned())),
+        "a refused post is no doubt"
+    );
 }
 
 #[tokio::test]
