@@ -1,5 +1,7 @@
 //! The private Postgres: made once, owned by one, shared by commands, and back after every kind of crash.
 
+mod process;
+
 use crate::support::wait;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, sql_query};
