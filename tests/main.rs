@@ -6,11 +6,19 @@
     dead_code,
     missing_docs,
     unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
     reason = "support code is shared by tests that each use a part"
 )]
 
+mod admin;
+mod c2s_enrichment;
+mod crash;
+mod database;
 mod moysklad_sync;
+mod private_cluster;
 mod queue;
 mod receive;
+mod stripe_payments;
 mod support;
 mod upstream_client;

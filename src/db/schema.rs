@@ -60,6 +60,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Which lead was enriched for which contact.
+    c2s_enrichments (lead_id, fingerprint) {
+        lead_id -> Text,
+        fingerprint -> Bytea,
+        state -> Text,
+        started_at -> Timestamptz,
+        posted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     /// MoySklad accounts: one main account of a franchise and its children.
     moysklad_accounts (account_id) {
         account_id -> Uuid,
@@ -89,3 +100,48 @@ diesel::table! {
 
 diesel::joinable!(sync_queue -> webhook_events (event_id));
 diesel::allow_tables_to_appear_in_same_query!(webhook_events, sync_queue);
+
+diesel::table! {
+    /// One row per payment: what its parts add up to.
+    payments (provider, payment_id) {
+        provider -> Text,
+        payment_id -> Text,
+        status -> Text,
+        amount -> Nullable<Int8>,
+        amount_refunded -> Int8,
+        currency -> Nullable<Text>,
+        customer -> Nullable<Text>,
+        last_event_id -> Text,
+        last_event_at -> Timestamptz,
+        last_event_rank -> Int2,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// One row per object of the provider that says something about a payment: its newest state.
+    payment_parts (provider, object_id) {
+        provider -> Text,
+        object_id -> Text,
+        payment_id -> Text,
+        role -> Text,
+        as_of -> Timestamptz,
+        standing -> Text,
+        refunded -> Int8,
+        amount -> Nullable<Int8>,
+        currency -> Nullable<Text>,
+        customer -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// When an object was last fetched from Stripe.
+    stripe_objects (account, object_id) {
+        account -> Text,
+        object_id -> Text,
+        synced_at -> Timestamptz,
+        gone -> Bool,
+        facts -> Nullable<Jsonb>,
+    }
+}

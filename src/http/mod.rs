@@ -6,6 +6,7 @@ mod client_address;
 mod events;
 mod extract;
 mod health;
+mod payments;
 mod problem;
 mod rate_limit;
 mod receive;

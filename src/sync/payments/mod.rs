@@ -1,1 +1,13 @@
-//! Payments.
+//! Payments of every provider in one table, whatever the order in which their events come.
+//!
+//! A provider's handler says what one of its objects showed ([`PaymentChange`]); [`apply`] merges it. No provider
+//! is known by name here.
+
+mod merge;
+mod names;
+mod queries;
+mod store;
+
+pub use merge::{Mark, Observation, Overflow, Role, Standing, Status};
+pub use queries::{Cursor, Filter, Payment, list};
+pub use store::{Applied, ApplyError, PaymentChange, apply};

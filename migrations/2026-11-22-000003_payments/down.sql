@@ -1,0 +1,3 @@
+DROP TABLE stripe_objects;
+DROP TABLE payment_parts;
+DROP TABLE payments;

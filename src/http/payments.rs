@@ -1,0 +1,128 @@
+//! The admin API of payments: what they came to, at every provider.
+
+use super::AppState;
+use super::auth::Admin;
+use super::problem::Problem;
+use crate::sync::payments::{self, Cursor, Filter, Payment, Status};
+use actix_web::{HttpResponse, get, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(super) fn configure(config: &mut ServiceConfig<'_>) {
+    config.service(list);
+}
+
+/// Which payments a list shows. An empty parameter counts as absent.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Exact provider.
+    provider: Option<String>,
+    /// Exact payment id.
+    id: Option<String>,
+    /// `pending`, `succeeded`, `failed`, `canceled`, `refunded` or `partially_refunded`.
+    status: Option<String>,
+    /// How many, 1 to 200; 50 if not given.
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of payments.
+#[derive(Serialize, ToSchema)]
+struct PaymentPage {
+    /// Last changed first.
+    items: Vec<Payment>,
+    /// Give it as `cursor` to get the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// List payments of all providers, last changed first
+#[utoipa::path(
+    tag = "payments", params(Params), security(("admin" = [])), responses((status = 200, body = PaymentPage))
+)]
+#[get("/api/v1/payments")]
+async fn list(
+    _: Admin,
+    params: web::Query<Params>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let filter = params.into_inner().read()?;
+    let mut conn = state.pool.get().await?;
+    let (items, next) = payments::list(&mut conn, &filter).await?;
+    let next_cursor = next.map(|cursor| cursor.encode());
+    Ok(HttpResponse::Ok().json(PaymentPage { items, next_cursor }))
+}
+
+impl Params {
+    fn read(self) -> Result<Filter, Problem> {
+        let limit = given("limit", self.limit)?.map_or(Ok(50), |text| text.parse());
+        let status = given("status", self.status)?.map(|word| Status::from_name(&word).ok_or(word));
+        let after = given("cursor", self.cursor)?.map(|text| Cursor::decode(&text).ok_or(text));
+        let bad = |detail: &str| Problem::BadRequest(detail.to_owned());
+        Ok(Filter {
+            provider: given("provider", self.provider)?,
+            id: given("id", self.id)?,
+            status: status.transpose().map_err(|_| bad("`status` is none of the six of a payment"))?,
+            after: after.transpose().map_err(|_| bad("`cursor` is no next_cursor of this list"))?,
+            limit: limit
+                .ok()
+                .filter(|limit| (1..=200).contains(limit))
+                .ok_or_else(|| bad("`limit` must be from 1 to 200"))?,
+        })
+    }
+}
+
+fn given(name: &str, value: Option<String>) -> Result<Option<String>, Problem> {
+    match value.filter(|text| !text.is_empty()) {
+        // Postgres has no such character.
+        Some(text) if text.contains('\0') => {
+            Err(Problem::BadRequest(format!("`{name}` holds a NUL character")))
+        }
+        value => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Filter, Problem> {
+        web::Query::<Params>::from_query(query).unwrap().into_inner().read()
+    }
+
+    #[test]
+    fn empty_parameters_count_as_absent() {
+        let filter = read("provider=&id=&status=&limit=&cursor=").unwrap();
+        assert!(filter.provider.is_none() && filter.id.is_none() && filter.status.is_none());
+        assert!(filter.after.is_none());
+        assert_eq!(filter.limit, 50);
+    }
+
+    #[test]
+    fn each_bad_parameter_is_refused_by_name() {
+        for (query, word) in [
+            ("limit=0", "limit"),
+            ("limit=201", "limit"),
+            ("limit=1000", "limit"),
+            ("limit=ten", "limit"),
+            ("status=paid", "status"),
+            ("cursor=xyz", "cursor"),
+            ("id=%00", "id"),
+        ] {
+            let Err(Problem::BadRequest(detail)) = read(query) else { panic!("{query} was accepted") };
+            assert!(detail.contains(word), "{query}: {detail}");
+        }
+    }
+
+    #[test]
+    fn good_parameters_are_taken() {
+        let filter = read("provider=stripe&id=pi_1&status=partially_refunded&limit=200").unwrap();
+        assert_eq!(filter.provider.as_deref(), Some("stripe"));
+        assert_eq!(filter.id.as_deref(), Some("pi_1"));
+        assert_eq!(filter.status, Some(Status::PartiallyRefunded));
+        assert_eq!(filter.limit, 200);
+    }
+}

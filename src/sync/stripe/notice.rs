@@ -1,0 +1,215 @@
+//! One event: what it says, and what follows once the truth about its object is known.
+
+use super::fetches::Fetch;
+use super::kind::Kind;
+use super::object::{self, Object, PaymentPart};
+use crate::inbox::{Emission, emit};
+use crate::sync::payments::{self, Mark, Payment, PaymentChange, Standing};
+use crate::sync::{Event, HandlerError, Outcome};
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Name of the provider.
+pub(super) const PROVIDER: &str = "stripe";
+
+/// An event about an object with an id.
+pub(super) struct Notice<'a> {
+    event: &'a Event,
+    /// Kind of the object.
+    pub(super) kind: Kind,
+    /// Id of the object.
+    pub(super) object_id: String,
+    /// The object as it was when the event happened.
+    pub(super) object: Object,
+    account: Option<String>,
+}
+
+/// An event as it reads.
+pub(super) enum Reading<'a> {
+    /// There is something to do.
+    Notice(Notice<'a>),
+    /// There is nothing to do.
+    Nothing(Outcome),
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    account: Value,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    object: Value,
+}
+
+impl<'a> Notice<'a> {
+    /// Reads an event.
+    pub(super) fn read(event: &'a Event) -> Result<Reading<'a>, HandlerError> {
+        let give_up = |reason: &str| HandlerError::GiveUp(reason.to_owned());
+        let Some(kind) = Kind::of_type(&event.event_type) else {
+            return Ok(Reading::Nothing(Outcome::ignored("events of this type are not handled")));
+        };
+        let envelope: Envelope = serde_json::from_slice(&event.body)
+            .map_err(|_| give_up("the body is not a JSON object with `data.object`"))?;
+        let object = &envelope.data.object;
+        if object["object"].as_str().is_some_and(|name| name != kind.name()) {
+            return Ok(Reading::Nothing(Outcome::ignored(
+                "the object is not of the kind that its type names",
+            )));
+        }
+        // A preview of an invoice, say.
+        if object["id"].is_null() {
+            return Ok(Reading::Nothing(Outcome::completed(
+                "the object has no id, there is nothing to keep",
+            )));
+        }
+        let object_id =
+            object::id(&object["id"]).ok_or_else(|| give_up("`data.object.id` is no id of Stripe"))?;
+        let account = match &envelope.account {
+            Value::Null => None,
+            account => Some(object::id(account).ok_or_else(|| give_up("`account` is no id of Stripe"))?),
+        };
+        let object = object::read(kind, &event.event_type, object, happened_at(event))?;
+        Ok(Reading::Notice(Self { event, kind, object_id, object, account }))
+    }
+
+    /// Type of the event.
+    pub(super) fn event_type(&self) -> &str {
+        &self.event.event_type
+    }
+
+    /// When the event was stored, by the database's clock.
+    pub(super) fn received_at(&self) -> DateTime<Utc> {
+        self.event.received_at
+    }
+
+    /// The connected account that the object belongs to.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Whether the event itself says that the object cannot be fetched any more.
+    pub(super) fn says_deleted(&self) -> bool {
+        self.kind.is_deleted_by(self.event_type())
+    }
+
+    /// The object by a fetch that began after the event was stored. What that fetch found of a payment's part is merged
+    /// already; the event's own object, dated before it, cannot undo that.
+    pub(super) fn answer(&self, fetch: Fetch) -> Object {
+        match (self.object.clone(), fetch.facts) {
+            _ if fetch.gone => Object::Gone,
+            (_, Some(facts)) => Object::Record(facts),
+            (Object::Payment(mut part), None) => {
+                part.seen.as_of = part.seen.as_of.min(self.event.received_at);
+                Object::Payment(part)
+            }
+            (own, None) => own,
+        }
+    }
+
+    /// Keeps and emits what follows from the true object, and says what that was. Must run in a transaction.
+    pub(super) async fn act(
+        &self,
+        conn: &mut AsyncPgConnection,
+        object: &Object,
+    ) -> Result<String, HandlerError> {
+        match object {
+            Object::Gone => Ok("it is gone at Stripe".to_owned()),
+            Object::Payment(part) => self.keep(conn, part).await,
+            Object::Record(_) if self.kind == Kind::Refund => Ok("it belongs to no payment".to_owned()),
+            Object::Record(facts) => {
+                let new = self.emit(conn, self.event_type(), &self.object_id, facts.clone()).await?;
+                Ok(told(new.then_some(self.event_type()).as_slice()))
+            }
+        }
+    }
+
+    async fn keep(&self, conn: &mut AsyncPgConnection, part: &PaymentPart) -> Result<String, HandlerError> {
+        let own = if let Object::Payment(own) = &self.object { own } else { part };
+        let change = PaymentChange {
+            provider: PROVIDER,
+            payment_id: &part.payment_id,
+            object_id: &self.object_id,
+            role: part.role,
+            seen: part.seen.clone(),
+            event: Mark {
+                at: happened_at(self.event),
+                rank: Mark::rank(own.role, &own.seen),
+                event_id: self.event.event_id.clone(),
+            },
+        };
+        let applied = payments::apply(conn, &change).await?;
+        let refunded = (applied.newly_refunded > 0).then_some("payment.refunded");
+        let mut emitted = Vec::new();
+        for event_type in self.announces(own).into_iter().chain(refunded) {
+            let data = payment_data(&applied.payment);
+            if self.emit(conn, event_type, &part.payment_id, data).await? {
+                emitted.push(event_type);
+            }
+        }
+        let (id, status) = (&applied.payment.payment_id, applied.payment.status.name());
+        Ok(format!("payment {id} is {status}, {}", told(&emitted)))
+    }
+
+    /// What the event says by its type. A charge of a payment intent leaves that to its intent; a charge that only
+    /// reserves money has not brought any.
+    fn announces(&self, own: &PaymentPart) -> Option<&'static str> {
+        let alone = own.payment_id == self.object_id;
+        match self.event_type() {
+            "payment_intent.succeeded" => Some("payment.received"),
+            "payment_intent.payment_failed" => Some("payment.failed"),
+            "charge.succeeded" | "charge.captured" if alone && own.seen.standing == Standing::Succeeded => {
+                Some("payment.received")
+            }
+            "charge.failed" if alone => Some("payment.failed"),
+            _ => None,
+        }
+    }
+
+    async fn emit(
+        &self,
+        conn: &mut AsyncPgConnection,
+        event_type: &str,
+        subject: &str,
+        data: Value,
+    ) -> QueryResult<bool> {
+        let emission = Emission {
+            event_type,
+            subject,
+            source_provider: PROVIDER,
+            source_event_id: &self.event.event_id,
+            occurred_at: self.event.occurred_at,
+            data,
+        };
+        emit(conn, &emission).await
+    }
+}
+
+fn happened_at(event: &Event) -> DateTime<Utc> {
+    event.occurred_at.unwrap_or(event.received_at)
+}
+
+fn payment_data(payment: &Payment) -> Value {
+    json!({
+        "provider": payment.provider,
+        "payment_id": payment.payment_id,
+        "status": payment.status,
+        "amount": payment.amount,
+        "amount_refunded": payment.amount_refunded,
+        "currency": payment.currency,
+        "customer": payment.customer,
+    })
+}
+
+fn told(emitted: &[&str]) -> String {
+    if emitted.is_empty() {
+        "nothing new emitted".to_owned()
+    } else {
+        format!("emitted {}", emitted.join(", "))
+    }
+}
