@@ -4,6 +4,7 @@ mod accounts;
 mod loops;
 mod matching;
 mod products;
+mod simulator;
 mod tasks;
 mod trouble;
 
@@ -43,7 +44,7 @@ impl Franchise {
     }
 
     pub async fn start_with(env: &[(&str, &str)]) -> Self {
-        let sim = Simulator::start(ORIGIN).await;
+        let sim = Simulator::start(ORIGIN);
         let main = sim.account(MAIN_TOKEN, &["Retail", "Wholesale", "Staff"], &["RUB", "USD"]);
         // In another order, with one type and one currency missing.
         let kazan = sim.account(CHILD_TOKENS[0], &["Wholesale", "Retail"], &["RUB"]);
