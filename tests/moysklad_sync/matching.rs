@@ -117,7 +117,7 @@ async fn a_create_whose_answer_is_lost_makes_one_product() {
 async fn a_product_from_a_run_that_was_cut_off_is_found_by_its_sync_id_and_mended() {
     // Every try of the create commits and loses its answer; meanwhile main changes name and external code.
     let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "600")]).await;
-    let Franchise { gateway, sim, main, children: [kazan, _], .. } = &franchise;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
     for _ in 0..3 {
         sim.fault(*kazan, Method::POST, Fault::DropAfterCommit);
     }
@@ -129,12 +129,29 @@ async fn a_product_from_a_run_that_was_cut_off_is_found_by_its_sync_id_and_mende
     assert_eq!(sim.products(*kazan).len(), 1);
     // The next task of this lane waits for the first, so the first itself runs again.
     sim.edit(*main, id, json!({"name": "Teapot", "externalCode": "t"}));
-    let mut conn = gateway.database.connect().await;
-    let again = "UPDATE sync_queue SET run_at = now() WHERE status = 'received'";
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut conn, again).await.unwrap();
+    franchise.due_now().await;
     franchise.settle().await;
     assert_eq!(sim.products(*kazan).len(), 1);
     assert_eq!(sim.by_external_code(*kazan, "t")["name"], "Teapot");
+}
+
+#[tokio::test]
+async fn a_change_that_was_written_without_an_answer_can_be_taken_back() {
+    let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "600")]).await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    let id = franchise.create(json!({"name": "Kettle", "externalCode": "k"})).await;
+    for _ in 0..3 {
+        sim.fault(*kazan, Method::PUT, Fault::DropAfterCommit);
+    }
+    sim.edit(*main, id, json!({"name": "Teapot"}));
+    franchise
+        .task_when("the run to fail", *kazan, |task| task["attempts"] == 1 && !task["error"].is_null())
+        .await;
+    assert_eq!(sim.by_external_code(*kazan, "k")["name"], "Teapot");
+    sim.edit(*main, id, json!({"name": "Kettle"}));
+    franchise.due_now().await;
+    franchise.settle().await;
+    assert_eq!(sim.by_external_code(*kazan, "k")["name"], "Kettle");
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ impl Shared {
 impl Simulator {
     /// Starts it. Every write through the API must carry `prefix` in the loop-prevention header.
     pub fn start(prefix: &str) -> Self {
+        // A test may come here first, and no client can be built without it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}/api/remap/1.2", listener.local_addr().unwrap());
         let http = reqwest::Client::builder().no_proxy().timeout(hooks::PATIENCE);
