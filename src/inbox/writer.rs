@@ -6,7 +6,7 @@
 use super::insert;
 use super::model::{NewEvent, Receipt, Status};
 use crate::db::Database;
-use crate::queue::Waker;
+use crate::queue::{Pressure, Waker};
 use diesel_async::AsyncPgConnection;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,14 +75,15 @@ struct Request {
 
 impl Inbox {
     /// Starts the writer; it ends when every clone of the inbox is gone. `waker` is woken after each commit that brought
-    /// work.
+    /// work; `pressure` is told how many requests share a commit.
     pub fn start(
         database: Database,
         waker: Waker,
+        pressure: Pressure,
         settings: WriterSettings,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(settings.max_requests);
-        let writer = Writer { database, waker, settings, receiver, conn: None, broken_at: None };
+        let writer = Writer { database, waker, pressure, settings, receiver, conn: None, broken_at: None };
         let task = tokio::spawn(writer.run());
         (Self { requests: sender, bytes: Arc::new(Semaphore::new(settings.max_bytes)), settings }, task)
     }
@@ -110,6 +111,7 @@ impl Inbox {
 struct Writer {
     database: Database,
     waker: Waker,
+    pressure: Pressure,
     settings: WriterSettings,
     receiver: mpsc::Receiver<Request>,
     conn: Option<AsyncPgConnection>,
@@ -127,6 +129,7 @@ impl Writer {
     async fn run(mut self) {
         while let Some(first) = self.receiver.recv().await {
             let batch = self.gather(first);
+            self.pressure.note(batch.len());
             self.write(batch).await;
         }
     }
