@@ -4,10 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/deps.sh
-need_postgres
+need_cargo
 need_cc
+need_postgres
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/hookgate-test.XXXXXX")
+# Short, because a Unix socket's path may have 107 bytes, and open to the user that Postgres runs as.
+work=$(mktemp -d /tmp/hookgate-test.XXXXXX)
 chmod 755 "$work"
 as_pg=()
 if [ "$(id -u)" = 0 ]; then
@@ -24,11 +26,14 @@ trap stop EXIT
     "${as_pg[@]}" "$PG_BIN/initdb" -D "$work/pg" -U hookgate -A trust -E UTF8 --locale=C --no-sync >/dev/null
     # Nothing here has to survive a power cut: durability is off for speed, except where a test starts a cluster itself.
     "${as_pg[@]}" "$PG_BIN/pg_ctl" -D "$work/pg" -l "$work/pg.log" -w -o "-k $work -c listen_addresses='' -c fsync=off \
-        -c synchronous_commit=off -c full_page_writes=off -c max_connections=400" start >/dev/null
+        -c synchronous_commit=off -c full_page_writes=off -c max_connections=400" start >/dev/null ||
+        { cat "$work/pg.log" >&2; exit 1; }
 )
 export HOOKGATE_TEST_DATABASE_URL="postgres:///postgres?host=$work&user=hookgate"
 
 if [ $# -eq 0 ]; then
+    need_component rustfmt fmt
+    need_component clippy clippy
     cargo fmt --check
     cargo clippy --all-targets --locked -- -D warnings
 fi

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
 use rand::Rng as _;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -64,6 +65,14 @@ impl MasterKey {
         String::from_utf8(plain).map(SecretString::from).map_err(|_| CryptoError::CannotOpen)
     }
 
+    /// A key for one `purpose`; from it neither this key nor that of another purpose can be found.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        // An HMAC takes a key of any length.
+        Hmac::<Sha256>::new_from_slice(self.0.expose_secret())
+            .map(|mac| mac.chain_update(purpose).finalize().into_bytes().into())
+            .unwrap_or_default()
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(&Key::from(*self.0.expose_secret()))
     }
@@ -99,6 +108,16 @@ mod tests {
         for cut in 0..sealed.len() {
             assert!(key.open("accounts/1", &sealed[..cut]).is_err());
         }
+    }
+
+    #[test]
+    fn derived_keys_differ_by_key_and_purpose() {
+        let key = MasterKey::parse(&STANDARD.encode([0; 32])).unwrap();
+        let other = MasterKey::parse(&STANDARD.encode([1; 32])).unwrap();
+        assert_eq!(key.derive("a"), key.derive("a"));
+        assert_ne!(key.derive("a"), key.derive("b"));
+        assert_ne!(key.derive("a"), other.derive("a"));
+        assert_ne!(key.derive("a"), [0; 32]);
     }
 
     #[test]

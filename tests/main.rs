@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod c2s_enrichment;
 mod crash;
 mod database;
 mod private_cluster;

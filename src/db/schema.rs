@@ -59,6 +59,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Which lead was enriched for which contact.
+    c2s_enrichments (lead_id, fingerprint) {
+        lead_id -> Text,
+        fingerprint -> Bytea,
+        state -> Text,
+        started_at -> Timestamptz,
+        posted_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(sync_queue -> webhook_events (event_id));
 diesel::allow_tables_to_appear_in_same_query!(webhook_events, sync_queue);
 

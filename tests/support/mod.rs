@@ -1,5 +1,6 @@
 //! What the black-box tests share.
 
+pub mod c2s;
 pub mod faulty_server;
 pub mod gateway;
 pub mod sign;

@@ -1,0 +1,1 @@
+DROP TABLE c2s_enrichments;
