@@ -1,10 +1,14 @@
 //! The command line: a file per command group.
 
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, where backticks would show")]
+
+mod accounts;
 mod check;
 mod error;
 mod events;
 mod migrate;
 mod output;
+mod queue;
 mod send;
 mod serve;
 mod session;
@@ -47,6 +51,12 @@ enum Command {
     /// Look at events, retry and replay them.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Look at sync tasks, retry those that failed.
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// The MoySklad accounts that are kept in step.
+    #[command(subcommand)]
+    Accounts(accounts::AccountsCommand),
     /// Sign a sample event with the configured secret and post it.
     Send(send::SendCommand),
 }
@@ -80,6 +90,13 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Check => check::run(settings, cli.json).await,
         Command::Send(command) => send::run(command, &settings, cli.json).await,
         Command::Migrate => Session::with_database(settings, cli.json, migrate::run).await,
+        Command::Queue(command) => {
+            Session::with_schema(settings, cli.json, async |session| queue::run(command, session).await).await
+        }
+        Command::Accounts(command) => {
+            Session::with_schema(settings, cli.json, async |session| accounts::run(command, session).await)
+                .await
+        }
         Command::Events(command) => {
             Session::with_schema(settings, cli.json, async |session| events::run(command, session).await)
                 .await

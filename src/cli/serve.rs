@@ -12,6 +12,8 @@ use crate::providers::Registry;
 use crate::queue::{Backoff, Engine, EngineSettings, QueueTable, Waker};
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
+use crate::sync::moysklad::SyncTasks;
+use crate::sync::tasks::SyncQueue;
 use crate::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -51,7 +53,7 @@ async fn serve(
     ensure_schema(&settings, database).await?;
     let settings = Arc::new(settings);
     let pool = database.pool(&settings.store).map_err(|error| CliError::Message(error.to_string()))?;
-    let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new("sync_queue"));
+    let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new(SyncQueue::NAME));
     let wakers = vec![events.clone(), sync_tasks.clone()];
     let writer = WriterSettings::new(settings.worker.max_attempts);
     let (inbox, writing) = Inbox::start(database.clone(), events.clone(), writer);
@@ -85,6 +87,9 @@ async fn serve(
         };
         let job = Arc::new(EventJob::new(handlers, context));
         let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job);
+        engines.spawn(engine.run(stop.clone()));
+        let job = Arc::new(SyncTasks::new(&settings, pool.clone(), settings.store.master_key.clone()));
+        let engine = Engine::<SyncQueue>::new(database.clone(), sync_tasks, engine_settings(&settings), job);
         engines.spawn(engine.run(stop.clone()));
     }
     let mut helpers = JoinSet::new();
@@ -140,7 +145,7 @@ async fn observe(pool: Pool, metrics: Option<PrometheusHandle>) {
             metrics.run_upkeep();
         }
         let Ok(mut conn) = pool.get().await else { continue };
-        for queue in [EventQueue::NAME, "sync_queue"] {
+        for queue in [EventQueue::NAME, SyncQueue::NAME] {
             for (status, rows) in crate::queue::depth(&mut conn, queue).await.unwrap_or_default() {
                 #[allow(
                     clippy::cast_precision_loss,

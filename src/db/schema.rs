@@ -70,6 +70,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// MoySklad accounts: one main account of a franchise and its children.
+    moysklad_accounts (account_id) {
+        account_id -> Uuid,
+        name -> Text,
+        role -> Text,
+        parent_account_id -> Nullable<Uuid>,
+        status -> Text,
+        sealed_token -> Bytea,
+        settings -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Mappings: which entity in a child is which entity in main.
+    moysklad_mappings (main_account, child_account, entity_type, main_id) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        entity_type -> Text,
+        main_id -> Uuid,
+        child_id -> Uuid,
+        written_hash -> Nullable<Bytea>,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(sync_queue -> webhook_events (event_id));
 diesel::allow_tables_to_appear_in_same_query!(webhook_events, sync_queue);
 

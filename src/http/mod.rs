@@ -1,5 +1,6 @@
 //! The public face: routes, extractors, problem+json. No SQL, no upstream calls.
 
+mod accounts;
 mod auth;
 mod client_address;
 mod events;
@@ -12,6 +13,7 @@ mod receive;
 mod receive_metrics;
 mod request_id;
 mod server;
+mod sync_queue;
 
 pub use auth::Admin;
 pub use problem::Problem;

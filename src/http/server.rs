@@ -2,7 +2,9 @@
 
 use super::rate_limit::RateLimits;
 use super::receive_metrics::ReceiveMetrics;
-use super::{AppState, Problem, events, extract, health, payments, receive, request_id};
+use super::{
+    AppState, Problem, accounts, events, extract, health, payments, receive, request_id, sync_queue,
+};
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -51,6 +53,8 @@ impl Role {
         (name = "receiver", description = "Webhooks come in"),
         (name = "events", description = "What was received and what became of it"),
         (name = "payments", description = "What payments came to, at every provider"),
+        (name = "sync", description = "Units of upstream work that events set in motion"),
+        (name = "moysklad", description = "Main and child accounts that are kept in step"),
         (name = "health", description = "For load balancers and Prometheus")
     )
 )]
@@ -66,6 +70,8 @@ fn document() -> utoipa::openapi::OpenApi {
 fn admin_routes(config: &mut ServiceConfig<'_>) {
     events::configure(config);
     payments::configure(config);
+    sync_queue::configure(config);
+    accounts::configure(config);
 }
 
 fn health_routes(config: &mut ServiceConfig<'_>) {

@@ -151,7 +151,6 @@ impl Writer {
         }
         match self.store(&batch).await {
             Ok(receipts) => answer(batch, receipts),
-            Err(Failure::Connection) => refuse(batch),
             // One event that the database refuses must not take its neighbours with it.
             Err(Failure::Data) if batch.len() > 1 => {
                 for request in batch {
@@ -162,7 +161,7 @@ impl Writer {
                     }
                 }
             }
-            Err(Failure::Data) => refuse(batch),
+            Err(_) => refuse(batch),
         }
     }
 
@@ -173,21 +172,16 @@ impl Writer {
         if self.broken_at.is_some_and(|at| at.elapsed() < RECONNECT) {
             return false;
         }
-        match self.database.connect(SETUP).await {
-            Ok(conn) => {
-                if self.broken_at.take().is_some() {
-                    tracing::info!("the inbox is connected to the database again");
-                }
-                self.conn = Some(conn);
+        if let Ok(conn) = self.database.connect(SETUP).await {
+            if self.broken_at.take().is_some() {
+                tracing::info!("the inbox is connected to the database again");
             }
-            Err(_) => {
-                if self.broken_at.is_none() {
-                    tracing::error!(
-                        "the inbox cannot connect to the database; requests get 503 until it can"
-                    );
-                }
-                self.broken_at = Some(Instant::now());
+            self.conn = Some(conn);
+        } else {
+            if self.broken_at.is_none() {
+                tracing::error!("the inbox cannot connect to the database; requests get 503 until it can");
             }
+            self.broken_at = Some(Instant::now());
         }
         self.conn.is_some()
     }

@@ -16,5 +16,9 @@ use std::sync::Arc;
 
 /// Every handler.
 pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
-    vec![Arc::new(stripe::StripeHandler::new(settings)), Arc::new(c2s::C2sHandler::new(settings))]
+    vec![
+        Arc::new(stripe::StripeHandler::new(settings)),
+        Arc::new(c2s::C2sHandler::new(settings)),
+        Arc::new(moysklad::MoyskladHandler::new(settings)),
+    ]
 }

@@ -1,1 +1,296 @@
 //! Sync tasks: one unit of upstream work with an account, an entity and an operation (table `sync_queue`).
+
+use crate::db::schema::sync_queue::{self, dsl};
+use crate::queue::{Claimed, QueueTable};
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Every status that a task can have.
+pub const STATUSES: [&str; 5] = ["received", "processing", "completed", "failed", "ignored"];
+
+/// A task to be stored.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Row id of the event that caused it.
+    pub event_id: Option<Uuid>,
+    /// The account that is written to.
+    pub account_id: Uuid,
+    /// `product`, …
+    pub entity_type: &'static str,
+    /// Id of the entity where it comes from.
+    pub entity_id: String,
+    /// `upsert`, …
+    pub operation: &'static str,
+    /// What the work needs beside these.
+    pub payload: Value,
+    /// Source event, target account and entity: enqueued twice, it is stored once.
+    pub dedupe_key: String,
+    /// Tries before it is `failed`.
+    pub max_attempts: i32,
+}
+
+impl NewTask {
+    /// Tasks of one entity in one account are worked off one after another.
+    fn lane(&self) -> i64 {
+        let mut hash = Sha256::new();
+        hash.update(self.account_id);
+        hash.update(self.entity_type);
+        hash.update([0]);
+        hash.update(&self.entity_id);
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.finalize()[..8]);
+        i64::from_be_bytes(first)
+    }
+}
+
+/// Stores the tasks, all in one statement; gives how many there are to do. One that is there already is left alone
+/// while it waits or runs, and queued again if it has ended: who replays an event wants its work done again, and a
+/// handler that runs twice after a crash does no harm by it.
+pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryResult<usize> {
+    let rows: Vec<_> = tasks
+        .iter()
+        .map(|task| {
+            (
+                dsl::id.eq(Uuid::now_v7()),
+                dsl::event_id.eq(task.event_id),
+                dsl::account_id.eq(task.account_id),
+                dsl::entity_type.eq(task.entity_type),
+                dsl::entity_id.eq(&task.entity_id),
+                dsl::operation.eq(task.operation),
+                dsl::payload.eq(&task.payload),
+                dsl::dedupe_key.eq(&task.dedupe_key),
+                dsl::lane.eq(task.lane()),
+                dsl::max_attempts.eq(task.max_attempts),
+            )
+        })
+        .collect();
+    let upsert = diesel::insert_into(dsl::sync_queue)
+        .values(rows)
+        .on_conflict(dsl::dedupe_key)
+        .do_update()
+        .set(again());
+    diesel::query_dsl::methods::FilterDsl::filter(
+        upsert,
+        dsl::status.eq_any(["completed", "failed", "ignored"]),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Changes that queue a task with all its tries, from now.
+type Again = (
+    diesel::dsl::Eq<dsl::status, &'static str>,
+    diesel::dsl::Eq<dsl::attempts, i32>,
+    diesel::dsl::Eq<dsl::run_at, diesel::dsl::now>,
+    diesel::dsl::Eq<dsl::processed_at, Option<DateTime<Utc>>>,
+);
+
+fn again() -> Again {
+    (
+        dsl::status.eq("received"),
+        dsl::attempts.eq(0),
+        dsl::run_at.eq(diesel::dsl::now),
+        dsl::processed_at.eq(None),
+    )
+}
+
+/// The table `sync_queue` for the work engine.
+#[derive(Debug, Clone, Copy)]
+pub struct SyncQueue;
+
+impl QueueTable for SyncQueue {
+    const NAME: &'static str = "sync_queue";
+    const COLUMNS: &'static str = "id, account_id, entity_type, entity_id, operation, payload, attempts";
+    type Row = Task;
+}
+
+/// A claimed task.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Task {
+    /// Row id.
+    #[diesel(sql_type = sql_types::Uuid)]
+    pub id: Uuid,
+    /// The account that is written to.
+    #[diesel(sql_type = sql_types::Uuid)]
+    pub account_id: Uuid,
+    /// `product`, …
+    #[diesel(sql_type = sql_types::Text)]
+    pub entity_type: String,
+    /// Id of the entity where it comes from.
+    #[diesel(sql_type = sql_types::Text)]
+    pub entity_id: String,
+    /// `upsert`, …
+    #[diesel(sql_type = sql_types::Text)]
+    pub operation: String,
+    /// What the work needs beside these.
+    #[diesel(sql_type = sql_types::Jsonb)]
+    pub payload: Value,
+    /// Attempt number, from 1.
+    #[diesel(sql_type = sql_types::Integer)]
+    pub attempts: i32,
+}
+
+impl Claimed for Task {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn attempt(&self) -> i32 {
+        self.attempts
+    }
+}
+
+/// A task as operators see it.
+#[derive(Debug, Clone, Serialize, ToSchema, Queryable, Selectable)]
+#[diesel(table_name = sync_queue, check_for_backend(Pg))]
+pub struct TaskItem {
+    /// Row id; newer ones sort higher.
+    pub id: Uuid,
+    /// Row id of the event that caused it.
+    pub event_id: Option<Uuid>,
+    /// The account that is written to.
+    pub account_id: Uuid,
+    /// `product`, …
+    pub entity_type: String,
+    /// Id of the entity where it comes from.
+    pub entity_id: String,
+    /// `upsert`, …
+    pub operation: String,
+    /// `received`, `processing`, `completed`, `failed` or `ignored`.
+    pub status: String,
+    /// Tries so far.
+    pub attempts: i32,
+    /// When it was stored.
+    pub created_at: DateTime<Utc>,
+    /// When it ended.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// When it is due; null once it has ended.
+    #[diesel(
+        select_expression = diesel::dsl::case_when(
+            sync_queue::processed_at.is_null(),
+            sync_queue::run_at.nullable(),
+        ),
+        select_expression_type = diesel::dsl::case_when<
+            diesel::dsl::IsNull<sync_queue::processed_at>,
+            diesel::dsl::Nullable<sync_queue::run_at>,
+        >,
+    )]
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// What was done, in one line.
+    pub outcome: Option<String>,
+    /// Why the last try failed.
+    #[diesel(column_name = last_error)]
+    pub error: Option<String>,
+}
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// One of [`STATUSES`].
+    pub status: Option<String>,
+    /// The account that is written to.
+    pub account: Option<Uuid>,
+    /// `product`, …
+    pub entity_type: Option<String>,
+    /// Only older ones than this task.
+    pub before: Option<Uuid>,
+}
+
+/// Tasks, newest first, at most `limit`.
+pub async fn list(conn: &mut AsyncPgConnection, filter: &Filter, limit: i64) -> QueryResult<Vec<TaskItem>> {
+    let mut query =
+        dsl::sync_queue.select(TaskItem::as_select()).order(dsl::id.desc()).limit(limit).into_boxed();
+    if let Some(status) = &filter.status {
+        query = query.filter(dsl::status.eq(status));
+    }
+    if let Some(account) = filter.account {
+        query = query.filter(dsl::account_id.eq(account));
+    }
+    if let Some(entity_type) = &filter.entity_type {
+        query = query.filter(dsl::entity_type.eq(entity_type));
+    }
+    if let Some(before) = filter.before {
+        query = query.filter(dsl::id.lt(before));
+    }
+    query.load(conn).await
+}
+
+/// Why a task cannot be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// No task has this id.
+    #[error("there is no task with this id")]
+    Unknown,
+    /// It has not failed.
+    #[error("only a failed task can be tried again")]
+    NotFailed,
+    /// The database did not do it.
+    #[error("database: {}", crate::db::error_kind(.0))]
+    Database(#[from] diesel::result::Error),
+}
+
+/// Gives a failed task all its tries again, from now.
+pub async fn retry(conn: &mut AsyncPgConnection, id: Uuid) -> Result<TaskItem, RetryError> {
+    let item = diesel::update(dsl::sync_queue.find(id).filter(dsl::status.eq("failed")))
+        .set(again())
+        .returning(TaskItem::as_returning())
+        .get_result(conn)
+        .await
+        .optional()?;
+    match item {
+        Some(item) => Ok(item),
+        None if diesel::select(diesel::dsl::exists(dsl::sync_queue.find(id))).get_result(conn).await? => {
+            Err(RetryError::NotFailed)
+        }
+        None => Err(RetryError::Unknown),
+    }
+}
+
+/// Makes waiting tasks of these accounts due now: what held them is mended.
+pub async fn hurry(conn: &mut AsyncPgConnection, accounts: &[Uuid]) -> QueryResult<usize> {
+    diesel::update(dsl::sync_queue)
+        .filter(dsl::status.eq("received").and(dsl::account_id.eq_any(accounts)))
+        .set(dsl::run_at.eq(diesel::dsl::now))
+        .execute(conn)
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(account: u128, entity_type: &'static str, entity_id: &str) -> NewTask {
+        NewTask {
+            event_id: None,
+            account_id: Uuid::from_u128(account),
+            entity_type,
+            entity_id: entity_id.to_owned(),
+            operation: "upsert",
+            payload: Value::Null,
+            dedupe_key: "key".to_owned(),
+            max_attempts: 5,
+        }
+    }
+
+    #[test]
+    fn a_lane_is_one_entity_of_one_account() {
+        let lane = task(1, "product", "a").lane();
+        assert_eq!(lane, task(1, "product", "a").lane());
+        assert_ne!(lane, task(2, "product", "a").lane());
+        assert_ne!(lane, task(1, "variant", "a").lane());
+        assert_ne!(lane, task(1, "product", "b").lane());
+    }
+
+    #[test]
+    fn a_lane_stays_the_same_over_releases() {
+        assert_eq!(task(1, "product", "a").lane(), -7_261_297_583_553_669_658);
+    }
+}

@@ -58,6 +58,12 @@ pub struct State {
     pub lead_faults: VecDeque<Fault>,
     pub message_faults: VecDeque<Fault>,
     pub work_faults: VecDeque<Fault>,
+    /// When the lookups came.
+    pub lookup_times: Vec<Instant>,
+    /// When the calls at C2S came.
+    pub c2s_times: VecDeque<Instant>,
+    /// How many calls C2S refused as too many.
+    pub c2s_refused: usize,
     /// Calls a minute that C2S allows.
     pub c2s_per_minute: Option<usize>,
     /// Time that the Work API wants between two calls.
@@ -66,8 +72,6 @@ pub struct State {
     pub echo_to: Option<String>,
     /// Event ids of the echoes that were sent.
     pub echoes: Vec<String>,
-    c2s_times: VecDeque<Instant>,
-    work_time: Option<Instant>,
     clock: i64,
 }
 
@@ -205,6 +209,7 @@ fn refusal(request: &HttpRequest, state: &mut State) -> Option<HttpResponse> {
         state.c2s_times.pop_front();
     }
     if state.c2s_per_minute.is_some_and(|limit| state.c2s_times.len() >= limit) {
+        state.c2s_refused += 1;
         return Some(error(429, "rate limit exceeded"));
     }
     state.c2s_times.push_back(now);
@@ -294,11 +299,10 @@ async fn work(query: Query<HashMap<String, String>>, state: Data<Shared>) -> Htt
             state.violations.push(format!("a lookup by {module} with more than digits"));
         }
         let now = Instant::now();
-        if state.work_time.is_some_and(|last| now - last < state.work_interval) {
-            state.violations.push("a lookup before its time".to_owned());
+        if state.lookup_times.last().is_some_and(|last| now - *last < state.work_interval) {
             return error(429, "too fast");
         }
-        state.work_time = Some(now);
+        state.lookup_times.push(now);
         let usual = match &*module {
             "cpf" => state.people.get(&value).map(|person| HttpResponse::Ok().json(person)),
             "name" => {

@@ -5,9 +5,11 @@
 //! payment is computed from the kept ones alone. So the result depends on what was seen and never on when it came.
 
 use super::names::stored_as_text;
+use crate::db::schema::{payment_parts, payments};
 use chrono::{DateTime, Utc};
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
+use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,7 +58,8 @@ stored_as_text!(Standing {
 
 /// What a part showed at one time. Greater is newer; within one instant, further. The later fields only make the
 /// order total.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = payment_parts, treat_none_as_null = true)]
 pub struct Observation {
     /// Time of the event that brought it, or of the start of the fetch.
     pub as_of: DateTime<Utc>,
@@ -82,13 +85,17 @@ pub(super) struct Part {
 }
 
 /// An event, as a candidate for being a payment's last one. Greater is later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = payments)]
 pub struct Mark {
     /// When it happened, by the provider's clock, which may tick in whole seconds.
+    #[diesel(column_name = last_event_at)]
     pub at: DateTime<Utc>,
     /// How far it saw the payment ([`Mark::rank`]): decides within one tick.
+    #[diesel(column_name = last_event_rank)]
     pub rank: i16,
     /// The provider's id of it.
+    #[diesel(column_name = last_event_id)]
     pub event_id: String,
 }
 
@@ -134,7 +141,8 @@ stored_as_text!(Status {
 });
 
 /// A payment as its parts make it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, AsChangeset)]
+#[diesel(table_name = payments, treat_none_as_null = true)]
 pub(super) struct Summary {
     /// Its status.
     pub status: Status,

@@ -77,7 +77,7 @@ fn header(text: &str) -> Result<HeaderValue, HandlerError> {
 }
 
 /// Whether Stripe says that there is no such object. A 404 without its code comes from something else at that address,
-/// a wrong STRIPE_BASE_URL say, and must not pass for a deleted object.
+/// a wrong `STRIPE_BASE_URL` say, and must not pass for a deleted object.
 fn is_missing(error: &UpstreamError) -> bool {
     #[derive(Deserialize)]
     struct Body {

@@ -1,0 +1,2 @@
+DROP TABLE moysklad_mappings;
+DROP TABLE moysklad_accounts;

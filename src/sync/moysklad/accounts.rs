@@ -1,0 +1,471 @@
+//! MoySklad accounts: which main account each child follows, and the sealed tokens.
+//!
+//! An [`Account`] holds no token, so it cannot leak one; [`credentials`] reads it, for the sync alone.
+
+use crate::crypto::MasterKey;
+use crate::db::schema::moysklad_accounts::{self, dsl};
+use crate::sync::tasks;
+use chrono::{DateTime, Utc};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::prelude::*;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Text;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde_json::Value;
+use std::str::FromStr;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Longest name of an account, in characters.
+const MAX_NAME: usize = 255;
+
+/// Why an account cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// A field is not acceptable. Never quotes the value: it may be a token.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Name of the field.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        problem: &'static str,
+    },
+    /// There is nothing to seal the token with.
+    #[error(
+        "HOOKGATE_MASTER_KEY is not set, so the token cannot be stored: make one with `openssl rand -base64 32`, \
+         set it and restart"
+    )]
+    NoMasterKey,
+    /// A main account that children still follow.
+    #[error("other accounts follow this one: link them to another main account or remove them first")]
+    HasChildren,
+    /// No account has this id.
+    #[error("there is no account with this id")]
+    Unknown,
+    /// The database did not do it.
+    #[error("database: {}", crate::db::error_kind(.0))]
+    Database(#[from] diesel::result::Error),
+}
+
+fn invalid<T>(field: &'static str, problem: &'static str) -> Result<T, AccountError> {
+    Err(AccountError::Invalid { field, problem })
+}
+
+/// Which way an account's catalogue flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Its catalogue is copied to its children.
+    Main,
+    /// It follows one main account.
+    Child,
+}
+
+impl Role {
+    /// As in the API and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Child => "child",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = AccountError;
+
+    fn from_str(text: &str) -> Result<Self, AccountError> {
+        match text {
+            "main" => Ok(Self::Main),
+            "child" => Ok(Self::Child),
+            _ => invalid("role", "must be `main` or `child`"),
+        }
+    }
+}
+
+/// Whether an account takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It takes part.
+    Active,
+    /// An operator has switched it off.
+    Inactive,
+    /// MoySklad refused its token; nothing is sent until a new one is set.
+    Suspended,
+}
+
+impl Status {
+    /// As in the API and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = AccountError;
+
+    fn from_str(text: &str) -> Result<Self, AccountError> {
+        match text {
+            "active" => Ok(Self::Active),
+            "inactive" => Ok(Self::Inactive),
+            "suspended" => Ok(Self::Suspended),
+            _ => invalid("status", "must be `active`, `inactive` or `suspended`"),
+        }
+    }
+}
+
+impl ToSql<Text, Pg> for Role {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <str as ToSql<Text, Pg>>::to_sql(self.as_str(), out)
+    }
+}
+
+impl FromSql<Text, Pg> for Role {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(<String as FromSql<Text, Pg>>::from_sql(value)?.parse()?)
+    }
+}
+
+impl ToSql<Text, Pg> for Status {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <str as ToSql<Text, Pg>>::to_sql(self.as_str(), out)
+    }
+}
+
+impl FromSql<Text, Pg> for Status {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(<String as FromSql<Text, Pg>>::from_sql(value)?.parse()?)
+    }
+}
+
+/// One account, as the API shows it.
+#[derive(Debug, Clone, Serialize, ToSchema, Queryable, Selectable)]
+#[diesel(table_name = moysklad_accounts, check_for_backend(Pg))]
+pub struct Account {
+    /// MoySklad's own id of the account: `accountId` of its events.
+    pub account_id: Uuid,
+    /// For people.
+    pub name: String,
+    /// `main` or `child`.
+    pub role: Role,
+    /// The main account that a child follows.
+    pub parent_account_id: Option<Uuid>,
+    /// `active`, `inactive` or `suspended`.
+    pub status: Status,
+    /// Settings of its sync.
+    pub settings: Value,
+    /// Whether a token is stored; the token itself is never shown.
+    #[diesel(
+        select_expression = moysklad_accounts::sealed_token.is_not_null(),
+        select_expression_type = diesel::dsl::IsNotNull<moysklad_accounts::sealed_token>,
+    )]
+    pub has_token: bool,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What an account shall be.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    /// For people.
+    pub name: String,
+    /// Whether it leads or follows.
+    pub role: Role,
+    /// The main account that a child follows.
+    pub parent_account_id: Option<Uuid>,
+    /// `None` keeps what it is, but a new token ends a suspension.
+    pub status: Option<Status>,
+    /// `None` keeps what they are.
+    pub settings: Option<Value>,
+    /// `None` keeps the stored one.
+    pub token: Option<SecretString>,
+}
+
+impl AccountChange {
+    /// What the account is now, as a change that changes nothing.
+    pub fn of(account: &Account) -> Self {
+        Self {
+            name: account.name.clone(),
+            role: account.role,
+            parent_account_id: account.parent_account_id,
+            status: None,
+            settings: None,
+            token: None,
+        }
+    }
+
+    fn check(&self, id: Uuid) -> Result<(), AccountError> {
+        if self.name.trim().is_empty() {
+            return invalid("name", "must not be empty");
+        }
+        if self.name.chars().count() > MAX_NAME || self.name.contains('\0') {
+            return invalid("name", "must be at most 255 characters, none of them NUL");
+        }
+        match (self.role, self.parent_account_id) {
+            (Role::Main, Some(_)) => invalid("parent_account_id", "a main account follows no other"),
+            (Role::Child, None) => {
+                invalid("parent_account_id", "a child must name the main account it follows")
+            }
+            (Role::Child, Some(parent)) if parent == id => {
+                invalid("parent_account_id", "an account cannot follow itself")
+            }
+            _ => Ok(()),
+        }?;
+        if self.settings.as_ref().is_some_and(|settings| !settings.is_object() || holds_nul(settings)) {
+            return invalid("settings", "must be a JSON object without NUL characters");
+        }
+        // It goes into a header line.
+        let readable = |token: &SecretString| {
+            let token = token.expose_secret();
+            !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if self.token.as_ref().is_some_and(|token| !readable(token)) {
+            return invalid("access_token", "must be visible ASCII characters without spaces");
+        }
+        Ok(())
+    }
+}
+
+/// jsonb refuses the NUL character.
+fn holds_nul(value: &Value) -> bool {
+    value.to_string().contains("\\u0000")
+}
+
+/// All accounts: each main account before its children, both by name.
+pub async fn list(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Account>> {
+    let mut accounts: Vec<Account> = dsl::moysklad_accounts
+        .select(Account::as_select())
+        .order((dsl::role.desc(), dsl::name, dsl::account_id))
+        .load(conn)
+        .await?;
+    let mains: Vec<Uuid> = accounts
+        .iter()
+        .filter(|account| account.role == Role::Main)
+        .map(|account| account.account_id)
+        .collect();
+    accounts.sort_by_key(|account| {
+        let family = account.parent_account_id.unwrap_or(account.account_id);
+        mains.iter().position(|main| *main == family)
+    });
+    Ok(accounts)
+}
+
+/// One account.
+pub async fn find(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<Account>> {
+    dsl::moysklad_accounts.find(id).select(Account::as_select()).first(conn).await.optional()
+}
+
+/// The accounts that follow this one.
+pub async fn children(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Account>> {
+    dsl::moysklad_accounts
+        .filter(dsl::parent_account_id.eq(main))
+        .select(Account::as_select())
+        .order(dsl::account_id)
+        .load(conn)
+        .await
+}
+
+/// Creates or replaces an account; says whether it is new.
+pub async fn put(
+    conn: &mut AsyncPgConnection,
+    key: Option<&MasterKey>,
+    id: Uuid,
+    change: AccountChange,
+) -> Result<(Account, bool), AccountError> {
+    change.check(id)?;
+    let sealed = match &change.token {
+        Some(token) => Some(key.ok_or(AccountError::NoMasterKey)?.seal(&place(id), token)),
+        None => None,
+    };
+    conn.transaction(async |conn| {
+        let current = dsl::moysklad_accounts
+            .find(id)
+            .select(Account::as_select())
+            .for_update()
+            .first(conn)
+            .await
+            .optional()?;
+        check_family(conn, id, &change).await?;
+        let status = change.status.unwrap_or(match &current {
+            Some(account) if account.status != Status::Suspended || sealed.is_none() => account.status,
+            _ => Status::Active,
+        });
+        let fields = (
+            dsl::name.eq(change.name.trim().to_owned()),
+            dsl::role.eq(change.role),
+            dsl::parent_account_id.eq(change.parent_account_id),
+            dsl::status.eq(status),
+        );
+        if current.is_none() {
+            let Some(sealed) = sealed else {
+                return invalid("access_token", "is required for a new account");
+            };
+            let settings = change.settings.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+            let row =
+                (dsl::account_id.eq(id), fields, dsl::sealed_token.eq(sealed), dsl::settings.eq(settings));
+            let account = diesel::insert_into(dsl::moysklad_accounts)
+                .values(row)
+                .returning(Account::as_returning())
+                .get_result(conn)
+                .await?;
+            return Ok((account, true));
+        }
+        let account = diesel::update(dsl::moysklad_accounts.find(id))
+            .set((
+                fields,
+                sealed.map(|sealed| dsl::sealed_token.eq(sealed)),
+                change.settings.map(|settings| dsl::settings.eq(settings)),
+                dsl::updated_at.eq(diesel::dsl::now),
+            ))
+            .returning(Account::as_returning())
+            .get_result(conn)
+            .await?;
+        if status == Status::Active && current.is_some_and(|before| before.status != Status::Active) {
+            let mut family = vec![id];
+            family.extend(children(conn, id).await?.iter().map(|child| child.account_id));
+            tasks::hurry(conn, &family).await?;
+        }
+        Ok((account, false))
+    })
+    .await
+}
+
+/// The parent of a child is a main account, and who leads does not follow.
+async fn check_family(
+    conn: &mut AsyncPgConnection,
+    id: Uuid,
+    change: &AccountChange,
+) -> Result<(), AccountError> {
+    if let Some(parent) = change.parent_account_id {
+        // Locked, so that it stays a main account until this is committed.
+        let role: Option<Role> =
+            dsl::moysklad_accounts.find(parent).select(dsl::role).for_share().first(conn).await.optional()?;
+        match role {
+            None => {
+                return invalid(
+                    "parent_account_id",
+                    "there is no account with this id; add the main account first",
+                );
+            }
+            Some(Role::Child) => {
+                return invalid("parent_account_id", "must be a main account, this one is a child");
+            }
+            Some(Role::Main) => {}
+        }
+    }
+    if change.role == Role::Child && !children(conn, id).await?.is_empty() {
+        return Err(AccountError::HasChildren);
+    }
+    Ok(())
+}
+
+/// Forgets an account, its token and its mappings; nothing changes at MoySklad.
+pub async fn remove(conn: &mut AsyncPgConnection, id: Uuid) -> Result<(), AccountError> {
+    use diesel::result::{DatabaseErrorKind, Error};
+    match diesel::delete(dsl::moysklad_accounts.find(id)).execute(conn).await {
+        Ok(0) => Err(AccountError::Unknown),
+        Ok(_) => Ok(()),
+        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
+            Err(AccountError::HasChildren)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An account with its token, still sealed.
+#[derive(Clone)]
+pub(super) struct Credentials {
+    pub(super) account: Account,
+    pub(super) sealed_token: Vec<u8>,
+}
+
+/// An account with its token, still sealed.
+pub(super) async fn credentials(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<Credentials>> {
+    let row: Option<(Account, Vec<u8>)> = dsl::moysklad_accounts
+        .find(id)
+        .select((Account::as_select(), dsl::sealed_token))
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|(account, sealed_token)| Credentials { account, sealed_token }))
+}
+
+/// MoySklad has refused this token: nothing more is sent for its account. A token that was replaced meanwhile is
+/// not blamed. True if this call suspended it.
+pub(super) async fn suspend(conn: &mut AsyncPgConnection, refused: &Credentials) -> QueryResult<bool> {
+    let rows = diesel::update(dsl::moysklad_accounts.find(refused.account.account_id))
+        .filter(dsl::status.eq(Status::Active).and(dsl::sealed_token.eq(&refused.sealed_token)))
+        .set((dsl::status.eq(Status::Suspended), dsl::updated_at.eq(diesel::dsl::now)))
+        .execute(conn)
+        .await?;
+    Ok(rows > 0)
+}
+
+/// Where a token is sealed for.
+pub(super) fn place(id: Uuid) -> String {
+    format!("moysklad_accounts/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn child() -> AccountChange {
+        AccountChange {
+            name: "Kazan".to_owned(),
+            role: Role::Child,
+            parent_account_id: Some(Uuid::from_u128(1)),
+            status: None,
+            settings: Some(json!({})),
+            token: Some("0123abcd".into()),
+        }
+    }
+
+    fn field(change: &AccountChange) -> Option<&'static str> {
+        match change.check(Uuid::from_u128(2)) {
+            Err(AccountError::Invalid { field, .. }) => Some(field),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_complete_child_is_accepted() {
+        assert!(child().check(Uuid::from_u128(2)).is_ok());
+    }
+
+    #[test]
+    fn the_refused_field_is_named() {
+        assert_eq!(field(&AccountChange { name: "  ".to_owned(), ..child() }), Some("name"));
+        assert_eq!(field(&AccountChange { name: "x".repeat(256), ..child() }), Some("name"));
+        assert_eq!(field(&AccountChange { parent_account_id: None, ..child() }), Some("parent_account_id"));
+        assert_eq!(field(&AccountChange { role: Role::Main, ..child() }), Some("parent_account_id"));
+        let own = Some(Uuid::from_u128(2));
+        assert_eq!(field(&AccountChange { parent_account_id: own, ..child() }), Some("parent_account_id"));
+        assert_eq!(field(&AccountChange { settings: Some(json!([])), ..child() }), Some("settings"));
+        assert_eq!(field(&AccountChange { settings: Some(json!({"a": "\0"})), ..child() }), Some("settings"));
+        for token in ["", "two words", "line\r\nbreak", "ключ"] {
+            assert_eq!(field(&AccountChange { token: Some(token.into()), ..child() }), Some("access_token"));
+        }
+    }
+
+    #[test]
+    fn a_refusal_never_quotes_the_token() {
+        let change = AccountChange { token: Some("hunter2 hunter2".into()), ..child() };
+        let error = change.check(Uuid::from_u128(2)).unwrap_err();
+        assert!(!format!("{error} {error:?} {change:?}").contains("hunter2"));
+    }
+}

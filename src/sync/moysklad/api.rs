@@ -1,0 +1,304 @@
+//! MoySklad's JSON API 1.2 as one account sees it: mandatory headers, loop prevention, what its errors mean.
+
+use crate::config::{Moysklad, Settings};
+use crate::queue::HandlerError;
+use crate::upstream::{Call, Policy, Upstream, UpstreamError};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use std::time::Duration;
+use url::{Host, Url};
+use uuid::Uuid;
+
+/// MoySklad accepts this spelling alone, without a space, or no header at all (error 1062).
+const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
+/// Webhooks whose URL begins with its value are not raised by the write that carries it.
+const DISABLE_BY_PREFIX: HeaderName = HeaderName::from_static("x-lognex-webhook-disablebyprefix");
+/// The bucket refills over this time (`X-Lognex-Retry-TimeInterval`).
+const WINDOW: Duration = Duration::from_secs(3);
+
+/// MoySklad for all accounts: connections, limits, circuits.
+#[derive(Clone)]
+pub(super) struct Gateway {
+    upstream: Upstream,
+    base: String,
+    own_webhooks: HeaderValue,
+    weight: u32,
+}
+
+impl Gateway {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let moysklad = &settings.moysklad;
+        let own_webhooks = webhook_prefix(&settings.receiver.app_url);
+        Self {
+            upstream: Upstream::new("moysklad", &moysklad.base_url, policy(moysklad)),
+            base: moysklad.base_url.as_str().trim_end_matches('/').to_owned(),
+            // A URL is visible ASCII, so this cannot fail; the default keeps the write and loses only the muting.
+            own_webhooks: HeaderValue::from_str(&own_webhooks).unwrap_or(HeaderValue::from_static("")),
+            weight: moysklad.request_weight,
+        }
+    }
+
+    /// The API as the owner of this token sees it.
+    pub(super) fn account(&self, id: Uuid, token: &SecretString) -> Result<AccountApi, ApiError> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| ApiError::TokenRefused { account: id })?;
+        authorization.set_sensitive(true);
+        Ok(AccountApi { gateway: self.clone(), id, authorization })
+    }
+}
+
+/// `APP_URL` without a trailing slash: the prefix of every webhook URL of this gateway.
+fn webhook_prefix(app_url: &Url) -> String {
+    app_url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Whether MoySklad accepts this `APP_URL` in the loop-prevention header: it wants a scheme and a complete host, and
+/// refuses one without a dot, such as `localhost`.
+pub(super) fn is_accepted_prefix(app_url: &Url) -> bool {
+    match app_url.host() {
+        Some(Host::Domain(name)) => name.trim_end_matches('.').contains('.'),
+        Some(Host::Ipv4(_)) => true,
+        Some(Host::Ipv6(_)) | None => false,
+    }
+}
+
+/// Whatever the bucket's form, no window of three seconds sees more than its units: the burst and what refills in
+/// that time add up to them.
+fn policy(settings: &Moysklad) -> Policy {
+    let burst = (settings.units_per_3s / 5).max(settings.request_weight);
+    let units = settings.units_per_3s.saturating_sub(burst).max(1);
+    Policy {
+        // Slow requests may take minutes, but a product is a small one.
+        timeout: Duration::from_secs(30),
+        units,
+        per: WINDOW,
+        burst,
+        parallel: settings.parallel,
+        ..Policy::default()
+    }
+}
+
+/// The API as one account sees it.
+#[derive(Clone)]
+pub(super) struct AccountApi {
+    gateway: Gateway,
+    id: Uuid,
+    authorization: HeaderValue,
+}
+
+impl AccountApi {
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Prefix of every href.
+    pub(super) fn base(&self) -> &str {
+        &self.gateway.base
+    }
+
+    /// Reads `path` under the API's base.
+    pub(super) async fn get(
+        &self,
+        route: &'static str,
+        path: &str,
+        query: &[(&'static str, String)],
+    ) -> Result<Value, ApiError> {
+        let call = query
+            .iter()
+            .fold(Call::new(Method::GET, route, path), |call, (name, value)| call.query(name, value));
+        self.call(call).await
+    }
+
+    /// Creates an entity. The body must hold a `syncId`: that makes it safe to send again after a lost reply.
+    pub(super) async fn create(
+        &self,
+        route: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, ApiError> {
+        self.write(Call::new(Method::POST, route, path).repeatable(), body).await
+    }
+
+    /// Changes the fields of the body.
+    pub(super) async fn update(
+        &self,
+        route: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, ApiError> {
+        self.write(Call::new(Method::PUT, route, path), body).await
+    }
+
+    async fn write(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
+        self.call(call.header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)).await
+    }
+
+    async fn call(&self, call: Call) -> Result<Value, ApiError> {
+        let call = call
+            .header(ACCEPT, JSON)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .weight(self.gateway.weight);
+        let principal = self.id.to_string();
+        // Boxed: it is large, and part of every future that makes a call.
+        let reply = Box::pin(self.gateway.upstream.call(&principal, call)).await;
+        reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id))
+    }
+}
+
+/// What an error of the API means for the work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    /// The account's token is not (or no longer) good.
+    #[error("MoySklad refused the token of account {account}")]
+    TokenRefused {
+        /// Whose.
+        account: Uuid,
+    },
+    /// The entity, or one that the body refers to, is not in this account.
+    #[error("{0}")]
+    NotFound(String),
+    /// Anything else.
+    #[error(transparent)]
+    Work(#[from] HandlerError),
+}
+
+impl From<ApiError> for HandlerError {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Work(error) => error,
+            ApiError::TokenRefused { .. } | ApiError::NotFound(_) => Self::GiveUp(error.to_string()),
+        }
+    }
+}
+
+/// Codes of facts/moysklad.md 4.8; texts are translated and never looked at.
+fn sort(error: UpstreamError, account: Uuid) -> ApiError {
+    let code = error_code(&error);
+    let text = match code {
+        Some(code) => format!("{error} (code {code})"),
+        None => error.to_string(),
+    };
+    match (error.status(), code) {
+        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
+        (Some(404), _) | (_, Some(1021)) => ApiError::NotFound(text),
+        // Too many at once (1073) comes without a time to wait.
+        (Some(429), _) | (_, Some(1049 | 1073)) => HandlerError::Defer { after: WINDOW, reason: text }.into(),
+        // Another request changed the entity meanwhile.
+        (_, Some(1065)) => HandlerError::Retry(text).into(),
+        _ => ApiError::Work(match error.into() {
+            HandlerError::Retry(_) => HandlerError::Retry(text),
+            HandlerError::GiveUp(_) => HandlerError::GiveUp(text),
+            defer @ HandlerError::Defer { .. } => defer,
+        }),
+    }
+}
+
+/// The first error code of the body.
+fn error_code(error: &UpstreamError) -> Option<u64> {
+    let body: Value = serde_json::from_slice(error.body()?).ok()?;
+    body.get("errors")?.get(0)?.get("code")?.as_u64()
+}
+
+/// The id at the end of an entity's href.
+pub(super) fn id_of(reference: &Value) -> Option<Uuid> {
+    let href = reference.get("meta")?.get("href")?.as_str()?;
+    let path = href.split(['?', '#']).next()?;
+    path.rsplit('/').next()?.parse().ok()
+}
+
+/// The id of an entity that the API gave.
+pub(super) fn id_of_entity(entity: &Value) -> Result<Uuid, ApiError> {
+    let id = entity["id"].as_str().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| HandlerError::Retry("moysklad: an entity came without its id".to_owned()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Redacted;
+    use serde_json::json;
+
+    fn failure(status: u16, body: &str) -> ApiError {
+        let body = Redacted(body.to_owned().into());
+        let error =
+            UpstreamError::Status { upstream: "moysklad", route: "PUT /entity/product/{id}", status, body };
+        sort(error, Uuid::nil())
+    }
+
+    fn with_code(status: u16, code: u64) -> ApiError {
+        failure(status, &json!({"errors": [{"error": "текст", "code": code}]}).to_string())
+    }
+
+    #[test]
+    fn codes_decide_before_statuses() {
+        assert!(matches!(with_code(401, 1056), ApiError::TokenRefused { .. }));
+        assert!(matches!(failure(401, ""), ApiError::TokenRefused { .. }));
+        assert!(matches!(with_code(412, 1021), ApiError::NotFound(_)));
+        assert!(matches!(failure(404, ""), ApiError::NotFound(_)));
+        assert!(matches!(with_code(429, 1073), ApiError::Work(HandlerError::Defer { .. })));
+        assert!(matches!(with_code(429, 1049), ApiError::Work(HandlerError::Defer { .. })));
+        assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
+        assert!(matches!(with_code(503, 1074), ApiError::Work(HandlerError::Retry(_))));
+    }
+
+    #[test]
+    fn a_refused_field_gives_up_and_says_the_code_without_the_text() {
+        let text = match with_code(412, 3006) {
+            ApiError::Work(HandlerError::GiveUp(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(text.contains("3006") && text.contains("412") && !text.contains("текст"), "{text}");
+    }
+
+    #[test]
+    fn a_prefix_needs_a_dotted_host() {
+        for (url, accepted) in [
+            ("https://hooks.example.com", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost:8080", false),
+            ("http://localhost.:8080", false),
+            ("http://[::1]:8080", false),
+        ] {
+            assert_eq!(is_accepted_prefix(&Url::parse(url).unwrap()), accepted, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_what_app_url_says() {
+        for (url, prefix) in [
+            ("https://hooks.example.com", "https://hooks.example.com"),
+            ("https://hooks.example.com/", "https://hooks.example.com"),
+            ("https://hooks.example.com/base", "https://hooks.example.com/base"),
+        ] {
+            assert_eq!(webhook_prefix(&Url::parse(url).unwrap()), prefix);
+        }
+    }
+
+    #[test]
+    fn no_window_sees_more_units_than_the_bucket_holds() {
+        for (units_per_3s, request_weight) in [(45, 1), (45, 3), (45, 4), (22, 1), (11, 4)] {
+            let base_url = Url::parse("https://api.moysklad.ru/api/remap/1.2").unwrap();
+            let policy = policy(&Moysklad {
+                webhook_tokens: vec![],
+                base_url,
+                units_per_3s,
+                request_weight,
+                parallel: 5,
+            });
+            assert!(policy.burst >= request_weight);
+            assert!(policy.units + policy.burst <= units_per_3s);
+        }
+    }
+
+    #[test]
+    fn an_id_is_the_last_segment_of_an_href() {
+        let id = Uuid::from_u128(7);
+        let meta = |href: String| json!({"meta": {"href": href, "type": "product"}});
+        assert_eq!(id_of(&meta(format!("https://h/entity/product/{id}"))), Some(id));
+        assert_eq!(id_of(&meta(format!("https://h/entity/product/{id}?expand=uom"))), Some(id));
+        assert_eq!(id_of(&meta("https://h/entity/product".to_owned())), None);
+        assert_eq!(id_of(&json!({})), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! Limits, failures and dead tokens: what concerns one account does not concern another.
+
+use super::{Franchise, MAIN_TOKEN, account_path};
+use crate::support::moysklad::Fault;
+use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_slow_child_holds_nobody() {
+    let franchise = Franchise::start_with(&[("WORKER_CONCURRENCY", "8")]).await;
+    let Franchise { sim, main, children: [slow, quick], .. } = &franchise;
+    sim.latency(*slow, Duration::from_secs(2));
+    for number in 0..12 {
+        sim.create(*main, json!({"name": format!("Kettle {number}"), "externalCode": format!("k{number}")}));
+    }
+    sim.products_when("the quick child to have all", *quick, |products| products.len() == 12).await;
+    // One product takes it three calls of 2 s.
+    assert!(sim.products(*slow).len() < 12, "the slow child cannot have been quicker");
+    assert!(sim.peak_in_flight(*slow) <= 5, "{}", sim.peak_in_flight(*slow));
+}
+
+#[tokio::test]
+async fn a_child_that_answers_nothing_but_errors_holds_nobody_and_catches_up() {
+    let franchise = Franchise::start_with(&[("WORKER_MAX_ATTEMPTS", "20")]).await;
+    let Franchise { sim, main, children: [sick, well], .. } = &franchise;
+    for _ in 0..4 {
+        sim.fault(*sick, Method::GET, Fault::Status(503, 1074));
+    }
+    sim.create(*main, json!({"name": "Kettle", "externalCode": "k"}));
+    sim.products_when("the well child to have it", *well, |products| products.len() == 1).await;
+    sim.products_when("the sick child to have it", *sick, |products| products.len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_honoured_to_the_millisecond_and_everything_arrives() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [slow, _], .. } = &franchise;
+    // Three requests in three seconds, where the gateway believes in forty-five.
+    sim.request_weight(*slow, 15);
+    for number in 0..3 {
+        sim.create(*main, json!({"name": format!("Kettle {number}"), "externalCode": format!("k{number}")}));
+    }
+    sim.products_when("all to arrive", *slow, |products| products.len() == 3).await;
+    franchise.settle().await;
+    let (served, refused) = (sim.requests(*slow).len(), sim.refused(*slow, 429));
+    assert!(refused > 0, "the limit was never reached");
+    assert!(refused <= 5 * served.div_ceil(3), "{refused} refusals for {served} requests");
+    for task in franchise.tasks(*slow).await {
+        assert!(task["attempts"].as_i64().unwrap() <= 1, "waiting is no attempt: {task}");
+    }
+}
+
+#[tokio::test]
+async fn the_published_rate_is_never_exceeded() {
+    let franchise = Franchise::start_with(&[("MOYSKLAD_REQUEST_WEIGHT", "3")]).await;
+    let Franchise { sim, main, children, .. } = &franchise;
+    for account in [*main, children[0], children[1]] {
+        sim.request_weight(account, 3);
+    }
+    for number in 0..8 {
+        sim.create(*main, json!({"name": format!("Kettle {number}"), "externalCode": format!("k{number}")}));
+    }
+    for child in children {
+        sim.products_when("all to arrive", *child, |products| products.len() == 8).await;
+    }
+    for account in [*main, children[0], children[1]] {
+        assert_eq!(sim.refused(account, 429), 0);
+        assert!(sim.peak_in_flight(account) <= 5);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_token_suspends_its_account_alone_and_a_new_one_resumes_it() {
+    let franchise = Franchise::start().await;
+    let Franchise { gateway, sim, main, children: [dead, alive] } = &franchise;
+    let id = franchise.create(json!({"name": "Kettle", "externalCode": "k"})).await;
+    sim.kill_token(*dead);
+    sim.edit(*main, id, json!({"name": "Teapot"}));
+    sim.products_when("the other child to follow", *alive, |products| products[0]["name"] == "Teapot").await;
+    let task = franchise.task_when("the task to wait", *dead, |task| !task["error"].is_null()).await;
+    assert_eq!(task["status"], "received");
+    assert!(task["error"].as_str().unwrap().contains("is suspended: MoySklad refused its token"), "{task}");
+    assert!(task["next_attempt_at"].is_string());
+    let account = gateway.admin_get(&account_path(*dead)).await;
+    assert_eq!(account["status"], "suspended");
+    assert_eq!(gateway.admin_get(&account_path(*alive)).await["status"], "active");
+    assert_eq!(sim.refused(*dead, 401), 1, "the first refusal stops its queue");
+
+    // Suspended, it gets no new tasks, and no request.
+    franchise.notify(*main, id, "UPDATE", "meanwhile").await;
+    let event = gateway.event("moysklad", "meanwhile#0", &["completed"]).await;
+    assert_eq!(event["outcome"], "1 sync task; 1 child is not active");
+    assert_eq!(sim.refused(*dead, 401), 1);
+
+    sim.set_token(*dead, "kazan-canary-new-9");
+    let body = json!({
+        "name": "Kazan", "role": "child", "parent_account_id": main, "access_token": "kazan-canary-new-9",
+    });
+    let (status, account) = gateway.admin("PUT", &account_path(*dead), &body).await;
+    assert_eq!((status, account["status"].as_str()), (200, Some("active")));
+    sim.products_when("it to catch up", *dead, |products| products[0]["name"] == "Teapot").await;
+}
+
+#[tokio::test]
+async fn a_dead_token_of_main_stops_its_family_and_keeps_the_work() {
+    let franchise = Franchise::start().await;
+    let Franchise { gateway, sim, main, children } = &franchise;
+    sim.kill_token(*main);
+    sim.create(*main, json!({"name": "Kettle", "externalCode": "k"}));
+    for child in children {
+        let task = franchise.task_when("the task to wait", *child, |task| !task["error"].is_null()).await;
+        assert!(task["error"].as_str().unwrap().contains(&format!("account {main} is suspended")), "{task}");
+        assert_eq!(gateway.admin_get(&account_path(*child)).await["status"], "active");
+    }
+    assert!((1..=2).contains(&sim.refused(*main, 401)), "{}", sim.refused(*main, 401));
+    sim.set_token(*main, MAIN_TOKEN);
+    let body = json!({"name": "Head office", "role": "main", "status": "active"});
+    assert_eq!(gateway.admin("PUT", &account_path(*main), &body).await.0, 200);
+    for child in children {
+        sim.products_when("the work to be done", *child, |products| products.len() == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_field_fails_with_its_code_and_is_not_tried_again() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, children: [kazan, omsk], .. } = &franchise;
+    sim.unique_codes(*kazan);
+    sim.create(*kazan, json!({"name": "Own", "code": "17", "externalCode": "own"}));
+    franchise.create(json!({"name": "Kettle", "code": "17", "externalCode": "k"})).await;
+    let task = franchise.tasks(*kazan).await.remove(0);
+    assert_eq!((task["status"].as_str(), task["attempts"].as_i64()), (Some("failed"), Some(1)));
+    assert!(task["error"].as_str().unwrap().contains("code 3006"), "{task}");
+    assert_eq!(sim.by_external_code(*omsk, "k")["code"], "17");
+}
+
+#[tokio::test]
+async fn work_survives_a_sigkill_and_is_done_once() {
+    let mut franchise = Franchise::start().await;
+    let [kazan, _] = franchise.children;
+    franchise.sim.latency(kazan, Duration::from_millis(400));
+    franchise.sim.create(franchise.main, json!({"name": "Kettle", "externalCode": "k"}));
+    franchise.task_when("the task to run", kazan, |task| task["status"] == "processing").await;
+    franchise.gateway.kill();
+    franchise.gateway.restart();
+    franchise.sim.resolve(super::ORIGIN, &franchise.gateway.base);
+    franchise.settle().await;
+    assert_eq!(franchise.sim.by_external_code(kazan, "k")["name"], "Kettle");
+    assert_eq!(franchise.sim.products(kazan).len(), 1);
+}
