@@ -19,7 +19,7 @@ pub(super) enum AccountsCommand {
     /// Add an account, or replace one: a main account first, then the children that follow it.
     ///
     /// The token of MoySklad's API is read from --token-file, else from the environment variable
-    /// MOYSKLAD_ACCESS_TOKEN, and stored sealed with HOOKGATE_MASTER_KEY. Replacing an account without a token keeps the
+    /// `MOYSKLAD_ACCESS_TOKEN`, and stored sealed with `HOOKGATE_MASTER_KEY`. Replacing an account without a token keeps the
     /// stored one; a new token ends a suspension.
     #[command(after_help = "Examples:\n  \
         hookgate accounts add 0a1b2c3d-… --name 'Head office' --role main --token-file main.token\n  \
@@ -133,7 +133,10 @@ impl Add {
         let token = match (self.token, self.token_file) {
             (Some(token), _) => Some(token),
             (None, Some(path)) => Some(token_from(&path)?),
-            (None, None) => std::env::var(TOKEN_VARIABLE).ok().map(|token| token.trim().into()),
+            (None, None) => std::env::var(TOKEN_VARIABLE)
+                .ok()
+                .filter(|token| !token.trim().is_empty())
+                .map(|token| token.trim().into()),
         };
         let change = AccountChange {
             name: self.name,

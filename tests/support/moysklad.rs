@@ -3,6 +3,8 @@
 //! A request that no correct client makes (an account's token with another account's id, a write without the
 //! loop-prevention header, …) is a violation, and the test that caused it fails when the simulator is dropped.
 
+#![allow(clippy::needless_pass_by_value, reason = "tests write their products as they pass them")]
+
 mod account;
 mod entity;
 mod filter;
@@ -46,7 +48,7 @@ impl Shared {
 
 impl Simulator {
     /// Starts it. Every write through the API must carry `prefix` in the loop-prevention header.
-    pub async fn start(prefix: &str) -> Self {
+    pub fn start(prefix: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}/api/remap/1.2", listener.local_addr().unwrap());
         let http = reqwest::Client::builder().no_proxy().timeout(hooks::PATIENCE);
@@ -213,6 +215,11 @@ impl Simulator {
     /// Whether the loop-prevention header has an effect; the real one might lose it.
     pub fn header_support(&self, on: bool) {
         self.shared.world().header_support = on;
+    }
+
+    /// Takes the violations so far: for tests of the simulator itself, which commit them on purpose.
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.world().violations)
     }
 
     fn read<T>(&self, account: Uuid, read: impl FnOnce(&Account) -> T) -> T {

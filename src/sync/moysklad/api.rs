@@ -175,14 +175,19 @@ impl From<ApiError> for HandlerError {
 
 /// Codes of facts/moysklad.md 4.8; texts are translated and never looked at.
 fn sort(error: UpstreamError, account: Uuid) -> ApiError {
-    let code = error_code(&error);
+    let body: Option<Value> = error.body().and_then(|body| serde_json::from_slice(body).ok());
+    let code = body.as_ref().and_then(error_code);
+    // A missing entity is told by an error body or by none; anything else came from no MoySklad at all, and taking its
+    // word for "gone" would lose the work of a wrong MOYSKLAD_BASE_URL without a trace.
+    let says_missing = error.body().is_some_and(|body| body.is_empty()) || code.is_some();
     let text = match code {
         Some(code) => format!("{error} (code {code})"),
         None => error.to_string(),
     };
     match (error.status(), code) {
         (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
-        (Some(404), _) | (_, Some(1021)) => ApiError::NotFound(text),
+        (_, Some(1021)) => ApiError::NotFound(text),
+        (Some(404), _) if says_missing => ApiError::NotFound(text),
         // Too many at once (1073) comes without a time to wait.
         (Some(429), _) | (_, Some(1049 | 1073)) => HandlerError::Defer { after: WINDOW, reason: text }.into(),
         // Another request changed the entity meanwhile.
@@ -196,8 +201,7 @@ fn sort(error: UpstreamError, account: Uuid) -> ApiError {
 }
 
 /// The first error code of the body.
-fn error_code(error: &UpstreamError) -> Option<u64> {
-    let body: Value = serde_json::from_slice(error.body()?).ok()?;
+fn error_code(body: &Value) -> Option<u64> {
     body.get("errors")?.get(0)?.get("code")?.as_u64()
 }
 
@@ -241,6 +245,13 @@ mod tests {
         assert!(matches!(with_code(429, 1049), ApiError::Work(HandlerError::Defer { .. })));
         assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
         assert!(matches!(with_code(503, 1074), ApiError::Work(HandlerError::Retry(_))));
+    }
+
+    #[test]
+    fn a_404_of_somebody_else_does_not_mean_that_an_entity_is_gone() {
+        for body in ["<html>nginx</html>", "{}", "null"] {
+            assert!(matches!(failure(404, body), ApiError::Work(HandlerError::GiveUp(_))), "{body}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod api;
+mod compare;
 mod handler;
 mod mappings;
 mod metadata;

@@ -3,10 +3,9 @@
 //! Ids are an account's own. Prices cross by the name of their type and the ISO code of their currency, units by
 //! their code. Numbers cross as they are written: no float touches a price.
 
-use super::api::id_of;
+use super::compare::{holds, is_zero};
 use super::metadata::Metadata;
-use rust_decimal::Decimal;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -199,59 +198,9 @@ fn reference(base: &str, path: &str, kind: &str, id: Uuid) -> Value {
     json!({"meta": {"href": format!("{base}/{path}/{id}"), "type": kind, "mediaType": "application/json"}})
 }
 
-fn holds(fields: &Map<String, Value>, product: &Value) -> bool {
-    fields.iter().all(|(name, ours)| match (&**name, ours) {
-        ("salePrices", Value::Array(prices)) => holds_prices(prices, &product["salePrices"]),
-        _ => same(ours, product.get(name)),
-    })
-}
-
-/// Sale prices are merged by their type: those that are not ours do not count.
-fn holds_prices(ours: &[Value], theirs: &Value) -> bool {
-    ours.iter().all(|price| {
-        let of_type = |other: &&Value| id_of(&other["priceType"]) == id_of(&price["priceType"]);
-        same(price, theirs.as_array().into_iter().flatten().find(of_type))
-    })
-}
-
-/// Whether what we would send is what is there. MoySklad does not show what is empty.
-fn same(ours: &Value, theirs: Option<&Value>) -> bool {
-    let theirs = theirs.unwrap_or(&Value::Null);
-    match (ours, theirs) {
-        (Value::Number(ours), Value::Number(theirs)) => same_number(ours, theirs),
-        (Value::Number(ours), Value::Null) => same_number(ours, &0.into()),
-        (Value::String(ours), Value::Null) => ours.is_empty(),
-        (Value::Bool(ours), Value::Null) => !ours,
-        (Value::Array(ours), Value::Null) => ours.is_empty(),
-        (Value::Array(ours), Value::Array(theirs)) => {
-            ours.len() == theirs.len()
-                && ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, Some(theirs)))
-        }
-        (Value::Object(fields), Value::Object(_)) if fields.contains_key("meta") => {
-            id_of(ours).is_some() && id_of(ours) == id_of(theirs)
-        }
-        (Value::Object(fields), Value::Object(other)) => {
-            fields.iter().all(|(name, ours)| same(ours, other.get(name)))
-        }
-        _ => ours == theirs,
-    }
-}
-
-fn is_zero(value: &Value) -> bool {
-    same(&0.into(), Some(value))
-}
-
-/// `100` and `100.0` are one price.
-fn same_number(ours: &Number, theirs: &Number) -> bool {
-    let decimal = |number: &Number| {
-        let text = number.to_string();
-        Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()
-    };
-    ours == theirs || decimal(ours).is_some_and(|ours| decimal(theirs) == Some(ours))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::api::id_of;
     use super::super::metadata::tests::account;
     use super::*;
 

@@ -119,7 +119,7 @@ impl Account {
         id: Uuid,
         body: &Map<String, Value>,
     ) -> Result<Value, Refused> {
-        if !body.get("name").is_some_and(|name| name.as_str().is_some_and(|name| !name.is_empty())) {
+        if body.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(Refused::field(412, 3000, "name"));
         }
         let mut product = self.blank(base, id);

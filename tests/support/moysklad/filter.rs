@@ -68,7 +68,7 @@ fn split(filter: &str) -> Vec<String> {
     while let Some(character) = characters.next() {
         match character {
             '\\' if characters.peek() == Some(&';') => {
-                conditions.last_mut().unwrap().extend(characters.next())
+                conditions.last_mut().unwrap().extend(characters.next());
             }
             ';' => conditions.push(String::new()),
             other => conditions.last_mut().unwrap().push(other),

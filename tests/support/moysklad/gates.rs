@@ -72,12 +72,12 @@ pub(super) fn check_media_types(method: &Method, headers: &HeaderMap) -> Result<
         return Err(Refused::new(400, 1062));
     }
     let content_type = header(headers, "content-type");
-    match (method, content_type) {
-        (&Method::GET, None) | (&Method::DELETE, _) => Ok(()),
-        (&Method::GET, Some(_)) => Err(Refused::new(415, 1037)),
-        (_, Some("application/json" | "application/json;charset=utf-8")) => Ok(()),
-        _ => Err(Refused::new(415, 1037)),
-    }
+    let good = match *method {
+        Method::GET => content_type.is_none(),
+        Method::DELETE => true,
+        _ => matches!(content_type, Some("application/json" | "application/json;charset=utf-8")),
+    };
+    if good { Ok(()) } else { Err(Refused::new(415, 1037)) }
 }
 
 /// The URL prefixes whose webhooks this write does not raise. Each must have a scheme and a complete host.

@@ -108,7 +108,7 @@ fn respond(answer: &Answer, headers: &[(&str, String)]) -> HttpResponse {
     }
     let Some(body) = &answer.body else { return response.finish() };
     response.insert_header(("Content-Type", "application/json;charset=utf-8"));
-    if COUNT.fetch_add(1, Ordering::Relaxed) % 5 == 0 {
+    if COUNT.fetch_add(1, Ordering::Relaxed).is_multiple_of(5) {
         return response.body(body.to_string());
     }
     response.insert_header(("Content-Encoding", "gzip")).body(gzip(body))

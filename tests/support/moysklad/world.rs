@@ -156,8 +156,8 @@ impl World {
 
     pub(super) fn edit_by_hand(&mut self, account: Uuid, id: Uuid, changes: &Value) -> Vec<Notice> {
         let base = self.base.clone();
-        let (_, changed) = self.account_mut(account).update(&base, id, changes.as_object().unwrap()).unwrap();
-        self.notices(account, id, "UPDATE", &changed, &[])
+        let (_, updated) = self.account_mut(account).update(&base, id, changes.as_object().unwrap()).unwrap();
+        self.notices(account, id, "UPDATE", &updated, &[])
     }
 
     pub(super) fn delete_by_hand(&mut self, account: Uuid, id: Uuid) -> Vec<Notice> {
@@ -314,21 +314,22 @@ impl World {
         let list = List::read(&query)?;
         let found: Vec<&Map<String, Value>> =
             self.account(account).products.values().filter(|product| list.shows(product)).collect();
-        let rows: Vec<_> = found.iter().skip(list.offset).take(list.limit).collect();
+        let rows = found.iter().skip(list.offset).take(list.limit);
+        let rows = rows.map(|product| Value::Object((*product).clone())).collect();
         let href = format!("{}/entity/product", self.base);
-        let mut page = self.page(account, &href, json!(rows));
+        let mut page = self.page(account, &href, rows);
         page["meta"]["size"] = found.len().into();
         page["meta"]["limit"] = list.limit.into();
         page["meta"]["offset"] = list.offset.into();
         Ok(page)
     }
 
-    fn page(&self, account: Uuid, href: &str, rows: Value) -> Value {
-        let size = rows.as_array().map_or(0, Vec::len);
+    fn page(&self, account: Uuid, href: &str, rows: Vec<Value>) -> Value {
+        let size = rows.len();
         json!({
             "context": {"employee": entity::reference(&self.base, "employee", self.account(account).owner)},
             "meta": {"href": href, "type": "x", "mediaType": "application/json", "size": size, "limit": 1000, "offset": 0},
-            "rows": rows,
+            "rows": Value::Array(rows),
         })
     }
 

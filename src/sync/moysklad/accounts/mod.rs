@@ -1,0 +1,10 @@
+//! MoySklad accounts: which main account each child follows, and the sealed tokens.
+//!
+//! An [`Account`] holds no token, so it cannot leak one; [`Credentials`] are for the sync alone.
+
+mod model;
+mod queries;
+
+pub use model::{Account, AccountChange, AccountError, Role, Status};
+pub(super) use queries::{Credentials, credentials, place, suspend};
+pub use queries::{children, find, list, put, remove};
