@@ -8,7 +8,14 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "support code is shared by tests that each use a part"
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::unnecessary_wraps,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    clippy::type_complexity,
+    clippy::zombie_processes,
+    reason = "support code is shared by tests that each use a part; a test reads as a sentence before all else"
 )]
 
 mod admin;

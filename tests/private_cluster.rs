@@ -93,6 +93,8 @@ async fn a_cluster_is_made_once_and_keeps_its_rows_between_runs() {
     let cluster = data.open(Claim::Own).await;
     assert_eq!(ask(&cluster, "SELECT word FROM kept").await, "first run");
     cluster.stop().await.unwrap();
+    let log = std::fs::read_to_string(data.cluster().join("server.log")).unwrap();
+    assert!(log.contains("ready to accept") && !log.contains("starting up"), "{log}");
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn an_event_is_stored_once_and_every_repetition_is_counted() {
     let gateway = gateway().await;
     assert_eq!(stripe(&gateway, &stripe_event("evt_1")).await, (200, receipt(1, 1, 0)));
     assert_eq!(stripe(&gateway, &stripe_event("evt_1")).await, (200, receipt(1, 0, 1)));
-    let other_bytes = stripe_event("evt_1").replace(":", ": ");
+    let other_bytes = stripe_event("evt_1").replace(':', ": ");
     assert_eq!(stripe(&gateway, &other_bytes).await, (200, receipt(1, 0, 1)));
     let event = gateway.event("stripe", "evt_1", &["ignored"]).await;
     assert_eq!((event["duplicates"].as_u64(), event["conflicting_duplicates"].as_u64()), (Some(2), Some(1)));

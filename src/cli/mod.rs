@@ -1,5 +1,7 @@
 //! The command line: a file per command group.
 
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, where backticks would show")]
+
 mod accounts;
 mod check;
 mod error;

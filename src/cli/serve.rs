@@ -9,7 +9,7 @@ use crate::db::{self, Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
 use crate::providers::Registry;
-use crate::queue::{Backoff, Engine, EngineSettings, QueueTable, Waker};
+use crate::queue::{Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
 use crate::sync::moysklad::SyncTasks;
@@ -56,7 +56,8 @@ async fn serve(
     let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new(SyncQueue::NAME));
     let wakers = vec![events.clone(), sync_tasks.clone()];
     let writer = WriterSettings::new(settings.worker.max_attempts);
-    let (inbox, writing) = Inbox::start(database.clone(), events.clone(), writer);
+    let pressure = Pressure::default();
+    let (inbox, writing) = Inbox::start(database.clone(), events.clone(), pressure.clone(), writer);
     let handlers = Handlers::new(crate::sync::handlers(&settings));
     let draining = Arc::new(AtomicBool::new(false));
     let state = AppState {
@@ -86,7 +87,8 @@ async fn serve(
             sync_tasks: sync_tasks.clone(),
         };
         let job = Arc::new(EventJob::new(handlers, context));
-        let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job);
+        let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job)
+            .yielding_to(pressure);
         engines.spawn(engine.run(stop.clone()));
         let job = Arc::new(SyncTasks::new(&settings, pool.clone(), settings.store.master_key.clone()));
         let engine = Engine::<SyncQueue>::new(database.clone(), sync_tasks, engine_settings(&settings), job);

@@ -47,7 +47,7 @@ impl<'a> Source<'a> {
     /// The first of several names that is set: a setting and its aliases.
     pub fn first(&self, names: &[&str]) -> Option<String> {
         // Every alias is asked for, so that none counts as unknown.
-        names.iter().map(|name| self.get(name)).fold(None, |found, value| found.or(value))
+        names.iter().map(|name| self.get(name)).fold(None, Option::or)
     }
 
     /// A setting of another type than text, or its default.

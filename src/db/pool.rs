@@ -117,11 +117,11 @@ fn parse_url(url: &SecretString) -> ConnectionResult<tokio_postgres::Config> {
 }
 
 fn tls_config() -> ConnectionResult<rustls::ClientConfig> {
-    use rustls_platform_verifier::BuilderVerifierExt as _;
+    use rustls_platform_verifier::BuilderVerifierExt;
     rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
-        .map(|builder| builder.with_no_client_auth())
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map(rustls::ConfigBuilder::<rustls::ClientConfig, rustls::client::WantsClientCert>::with_no_client_auth)
         .map_err(|error| ConnectionError::BadConnection(format!("TLS is not available: {error}")))
 }
 

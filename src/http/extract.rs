@@ -20,7 +20,7 @@ pub(super) fn json() -> JsonConfig {
     })
 }
 
-/// serde_json's message where it names only fields; the place where it would quote a value.
+/// The parser's message where it names only fields; the place where it would quote a value.
 fn describe(error: &serde_json::Error) -> String {
     let message = error.to_string();
     if message.starts_with("missing field") || message.starts_with("unknown field") {

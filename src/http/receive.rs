@@ -25,6 +25,7 @@ pub(super) struct Path {
 }
 
 /// What the receiver answers.
+#[allow(clippy::struct_field_names, reason = "the words of the reply")]
 #[derive(Serialize, ToSchema)]
 pub(super) struct Received {
     /// Always `received`.

@@ -1,4 +1,4 @@
-//! Events, stored exactly once under (provider, event_id).
+//! Events, stored exactly once under (`provider`, `event_id`).
 
 mod emit;
 mod insert;

@@ -6,7 +6,7 @@
 use super::insert;
 use super::model::{NewEvent, Receipt, Status};
 use crate::db::Database;
-use crate::queue::Waker;
+use crate::queue::{Pressure, Waker};
 use diesel_async::AsyncPgConnection;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,14 +75,15 @@ struct Request {
 
 impl Inbox {
     /// Starts the writer; it ends when every clone of the inbox is gone. `waker` is woken after each commit that brought
-    /// work.
+    /// work; `pressure` is told how many requests share a commit.
     pub fn start(
         database: Database,
         waker: Waker,
+        pressure: Pressure,
         settings: WriterSettings,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(settings.max_requests);
-        let writer = Writer { database, waker, settings, receiver, conn: None, broken_at: None };
+        let writer = Writer { database, waker, pressure, settings, receiver, conn: None, broken_at: None };
         let task = tokio::spawn(writer.run());
         (Self { requests: sender, bytes: Arc::new(Semaphore::new(settings.max_bytes)), settings }, task)
     }
@@ -110,6 +111,7 @@ impl Inbox {
 struct Writer {
     database: Database,
     waker: Waker,
+    pressure: Pressure,
     settings: WriterSettings,
     receiver: mpsc::Receiver<Request>,
     conn: Option<AsyncPgConnection>,
@@ -127,6 +129,7 @@ impl Writer {
     async fn run(mut self) {
         while let Some(first) = self.receiver.recv().await {
             let batch = self.gather(first);
+            self.pressure.note(batch.len());
             self.write(batch).await;
         }
     }
@@ -151,7 +154,6 @@ impl Writer {
         }
         match self.store(&batch).await {
             Ok(receipts) => answer(batch, receipts),
-            Err(Failure::Connection) => refuse(batch),
             // One event that the database refuses must not take its neighbours with it.
             Err(Failure::Data) if batch.len() > 1 => {
                 for request in batch {
@@ -162,7 +164,7 @@ impl Writer {
                     }
                 }
             }
-            Err(Failure::Data) => refuse(batch),
+            Err(_) => refuse(batch),
         }
     }
 
@@ -173,21 +175,16 @@ impl Writer {
         if self.broken_at.is_some_and(|at| at.elapsed() < RECONNECT) {
             return false;
         }
-        match self.database.connect(SETUP).await {
-            Ok(conn) => {
-                if self.broken_at.take().is_some() {
-                    tracing::info!("the inbox is connected to the database again");
-                }
-                self.conn = Some(conn);
+        if let Ok(conn) = self.database.connect(SETUP).await {
+            if self.broken_at.take().is_some() {
+                tracing::info!("the inbox is connected to the database again");
             }
-            Err(_) => {
-                if self.broken_at.is_none() {
-                    tracing::error!(
-                        "the inbox cannot connect to the database; requests get 503 until it can"
-                    );
-                }
-                self.broken_at = Some(Instant::now());
+            self.conn = Some(conn);
+        } else {
+            if self.broken_at.is_none() {
+                tracing::error!("the inbox cannot connect to the database; requests get 503 until it can");
             }
+            self.broken_at = Some(Instant::now());
         }
         self.conn.is_some()
     }

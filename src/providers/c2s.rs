@@ -54,10 +54,12 @@ impl Provider for C2s {
         }
         let outer: Outer<'_> = json::read(text, SHAPE)?;
         match outer.data {
-            Some(data) if first_byte(data.get()) == Some(b'[') => batch(body, data.get(), outer.hook_action),
-            Some(inner) => single(body, inner.get(), outer.hook_action),
+            Some(data) if first_byte(data.get()) == Some(b'[') => {
+                batch(body, data.get(), outer.hook_action.as_deref())
+            }
+            Some(inner) => single(body, inner.get(), outer.hook_action.as_deref()),
             None => match outer.lead {
-                Some(inner) => single(body, inner.get(), outer.hook_action),
+                Some(inner) => single(body, inner.get(), outer.hook_action.as_deref()),
                 None => Ok(alone(read_lead(text, None, false)?.into_incoming(body.clone())?)),
             },
         }
@@ -149,11 +151,11 @@ fn alone(incoming: Incoming) -> Parsed {
     Parsed { events: vec![Ok(incoming)], batch: false }
 }
 
-fn single(body: &Bytes, lead: &str, hook_action: Option<String>) -> Result<Parsed, Unreadable> {
+fn single(body: &Bytes, lead: &str, hook_action: Option<&str>) -> Result<Parsed, Unreadable> {
     Ok(alone(read_lead(lead, hook_action, true)?.into_incoming(body.clone())?))
 }
 
-fn batch(body: &Bytes, list: &str, hook_action: Option<String>) -> Result<Parsed, Unreadable> {
+fn batch(body: &Bytes, list: &str, hook_action: Option<&str>) -> Result<Parsed, Unreadable> {
     let elements: Vec<&RawValue> = json::read(list, SHAPE)?;
     if elements.is_empty() {
         return Err(Unreadable("the list holds no event".to_owned()));
@@ -161,14 +163,14 @@ fn batch(body: &Bytes, list: &str, hook_action: Option<String>) -> Result<Parsed
     let wrapped = hook_action.is_some();
     let read = |element: &RawValue| {
         let slice = json::slice(body, element);
-        read_lead(element.get(), hook_action.clone(), wrapped)
+        read_lead(element.get(), hook_action, wrapped)
             .and_then(|lead| lead.into_incoming(slice.clone()))
             .map_err(|reason| RejectedPart { reason, body: slice })
     };
     Ok(Parsed { events: elements.into_iter().map(read).collect(), batch: true })
 }
 
-fn read_lead(text: &str, outer_action: Option<String>, wrapped: bool) -> Result<Lead, Unreadable> {
+fn read_lead(text: &str, outer_action: Option<&str>, wrapped: bool) -> Result<Lead, Unreadable> {
     let fields: LeadFields = json::read(text, SHAPE)?;
     let attributes = fields.attributes;
     let id = [&fields.id, &fields.lead_id, &attributes.id]
@@ -179,7 +181,10 @@ fn read_lead(text: &str, outer_action: Option<String>, wrapped: bool) -> Result<
     let updated_at = updated_at.ok_or_else(|| Unreadable("`attributes.updated_at` is missing".to_owned()))?;
     let updated_at = instant(updated_at)
         .ok_or_else(|| Unreadable("`attributes.updated_at` is not an RFC 3339 time".to_owned()))?;
-    let named = fields.hook_action.or(outer_action).filter(|action| !action.is_empty());
+    let named = fields
+        .hook_action
+        .or_else(|| outer_action.map(ToOwned::to_owned))
+        .filter(|action| !action.is_empty());
     let event_type = named.unwrap_or_else(|| {
         let flag = |details: &Option<Value>, name| {
             details.as_ref().and_then(|details| details.get(name)?.as_bool()).unwrap_or(false)

@@ -5,7 +5,7 @@
 
 use super::running::Running;
 use super::table::{self, Ending};
-use super::{Backoff, Claimed as _, HandlerError, Outcome, QueueTable, Waker};
+use super::{Backoff, Claimed as _, HandlerError, Outcome, Pressure, QueueTable, Waker};
 use crate::db::Database;
 use chrono::Utc;
 use diesel::QueryResult;
@@ -51,12 +51,26 @@ pub struct Engine<T: QueueTable> {
     settings: EngineSettings,
     job: Arc<dyn Job<T>>,
     owner: Uuid,
+    pressure: Pressure,
 }
 
 impl<T: QueueTable> Engine<T> {
     /// An engine with an owner id of its own.
     pub fn new(database: Database, waker: Waker, settings: EngineSettings, job: Arc<dyn Job<T>>) -> Self {
-        Self { database, waker, settings, job, owner: Uuid::new_v4() }
+        Self { database, waker, settings, job, owner: Uuid::new_v4(), pressure: Pressure::default() }
+    }
+
+    /// Steps back to a sixteenth of its places while this pressure is high.
+    #[must_use]
+    pub fn yielding_to(mut self, pressure: Pressure) -> Self {
+        self.pressure = pressure;
+        self
+    }
+
+    /// How many rows may be in work now.
+    fn places(&self) -> usize {
+        let all = self.settings.concurrency;
+        if self.pressure.is_high() { (all / 16).max(1) } else { all }
     }
 
     /// Works until `stop`, then drains. Survives every loss of the database.
@@ -131,7 +145,7 @@ impl<T: QueueTable> Engine<T> {
 
     /// Fills the free places; true if there may be more to claim at once.
     async fn claim(&self, conn: &mut AsyncPgConnection, state: &mut State) -> QueryResult<bool> {
-        let free = self.settings.concurrency.saturating_sub(state.running.len());
+        let free = self.places().saturating_sub(state.running.len());
         if free == 0 {
             return Ok(false);
         }
@@ -140,7 +154,7 @@ impl<T: QueueTable> Engine<T> {
         for row in rows {
             self.start(row, state);
         }
-        Ok(full && state.running.len() < self.settings.concurrency)
+        Ok(full && state.running.len() < self.places())
     }
 
     fn start(&self, row: T::Row, state: &mut State) {

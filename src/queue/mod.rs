@@ -3,6 +3,7 @@
 mod backoff;
 mod engine;
 mod outcome;
+mod pressure;
 mod running;
 mod table;
 mod waker;
@@ -10,5 +11,6 @@ mod waker;
 pub use backoff::Backoff;
 pub use engine::{Engine, EngineSettings, Job};
 pub use outcome::{HandlerError, Outcome};
+pub use pressure::Pressure;
 pub use table::{Claimed, QueueTable, depth};
 pub use waker::Waker;

@@ -72,6 +72,7 @@ impl Serve {
             }
             said.push(line);
         }
+        child.wait().unwrap();
         let log = std::fs::read_to_string(data.dir.path().join("serve.log")).unwrap();
         panic!("serve did not start: {said:?}\n{log}");
     }

@@ -81,7 +81,7 @@ pub struct Gateway {
     env: Vec<(String, String)>,
     canaries: Vec<String>,
     log: PathBuf,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Gateway {
@@ -142,7 +142,7 @@ impl Gateway {
             .no_proxy()
             .build()
             .unwrap();
-        Self { base, database, http, role: role.to_owned(), child, env, canaries, log, _dir: dir }
+        Self { base, database, http, role: role.to_owned(), child, env, canaries, log, dir }
     }
 
     /// A value that must not appear in the log of this gateway: a name, an e-mail, a CPF.
@@ -195,7 +195,7 @@ impl Gateway {
     /// Runs the same binary with the same settings: a command of the command line.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
-        command.args(arguments).env_clear().current_dir(self._dir.path());
+        command.args(arguments).env_clear().current_dir(self.dir.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.env("PATH", std::env::var("PATH").unwrap_or_default());
         command.output().unwrap()
@@ -216,7 +216,7 @@ impl Gateway {
 
     /// Starts again after `kill` or `terminate`, on the same database, at a new port.
     pub fn restart(&mut self) {
-        let (child, base) = spawn(&self.role, &self.env, &self.log, self._dir.path());
+        let (child, base) = spawn(&self.role, &self.env, &self.log, self.dir.path());
         self.child = child;
         self.base = base;
     }

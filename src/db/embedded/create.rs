@@ -8,18 +8,22 @@ use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// Five seconds in all.
+const REMOVE_TRIES: u32 = 50;
 
 /// Creates the cluster and its database where there is none yet. Only for the holder of the lock.
 ///
 /// It is made beside its place and renamed when complete, so that a crash never leaves half a cluster.
 pub(super) fn create_if_missing(place: &Place, programs: &Programs) -> Result<(), EmbeddedError> {
+    let Some((parent, name)) = place.cluster.parent().zip(place.cluster.file_name()) else { return Ok(()) };
+    let prefix = format!("{}.new-", name.to_string_lossy());
+    remove_leftovers(parent, &prefix);
     if place.cluster.join("PG_VERSION").exists() {
         return Ok(());
     }
-    let Some((parent, name)) = place.cluster.parent().zip(place.cluster.file_name()) else { return Ok(()) };
     std::fs::create_dir_all(parent).map_err(io("create", parent))?;
-    let prefix = format!("{}.new-", name.to_string_lossy());
-    remove_leftovers(parent, &prefix);
 
     // A name never used before: an initdb that outlived its killed gateway may still write to the old one.
     let fresh = parent.join(format!("{prefix}{}", hex::encode(crate::crypto::random_bytes::<6>())));
@@ -33,11 +37,18 @@ pub(super) fn create_if_missing(place: &Place, programs: &Programs) -> Result<()
     std::fs::File::open(parent).and_then(|dir| dir.sync_all()).map_err(io("write", parent))
 }
 
-/// Removes what crashed attempts left. What cannot be removed harms nothing.
+/// Removes what crashed attempts left. What cannot be removed harms nothing, and the next start tries again.
 fn remove_leftovers(parent: &Path, prefix: &str) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(prefix) {
-            let _ = std::fs::remove_dir_all(entry.path());
+            // The same initdb may still be adding files; it gives up when it misses those that are gone.
+            for _ in 0..REMOVE_TRIES {
+                let _ = std::fs::remove_dir_all(entry.path());
+                if !entry.path().exists() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
         }
     }
 }

@@ -27,6 +27,9 @@ const MAX_LOG: u64 = 10 << 20;
 /// A number that no process can have: above every system's highest.
 const NO_PROCESS: i32 = i32::MAX;
 
+/// The line of the pid file in which Postgres 10 and newer write `starting`, `ready` or `stopping`.
+const STATUS_LINE: usize = 7;
+
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     // Beside the pool: writer, listener, commands and an operator's psql.
@@ -104,6 +107,10 @@ impl Drop for Starting {
 
 /// Whether the server answers as one that accepts connections; one that starts or stops does not.
 pub(super) async fn accepts(place: &Place) -> bool {
+    // Asked while it recovers, it would fill its log with refusals: first look at what it says of itself.
+    if line_of_pid_file(place, STATUS_LINE).is_none_or(|status| status != "ready") {
+        return false;
+    }
     let mut config = tokio_postgres::Config::new();
     config.host_path(&place.socket_dir).user(NAME).dbname(NAME);
     match timeout(Duration::from_secs(5), config.connect(tokio_postgres::NoTls)).await {
@@ -118,8 +125,7 @@ pub(super) async fn accepts(place: &Place) -> bool {
 
 /// The process of the cluster's server, if it lives.
 pub(super) fn running(place: &Place) -> Option<Pid> {
-    let text = std::fs::read_to_string(pid_file(place)).ok()?;
-    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
+    let pid: i32 = line_of_pid_file(place, 0)?.parse().ok()?;
     (pid > 0 && serves(pid, &place.cluster)).then(|| Pid::from_raw(pid))
 }
 
@@ -217,6 +223,11 @@ fn log_tail(place: &Place) -> String {
 
 fn log_path(place: &Place) -> PathBuf {
     place.cluster.join("server.log")
+}
+
+fn line_of_pid_file(place: &Place, number: usize) -> Option<String> {
+    let text = std::fs::read_to_string(pid_file(place)).ok()?;
+    text.lines().nth(number).map(|line| line.trim().to_owned())
 }
 
 fn pid_file(place: &Place) -> PathBuf {
