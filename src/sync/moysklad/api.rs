@@ -179,7 +179,7 @@ fn sort(error: UpstreamError, account: Uuid) -> ApiError {
     let code = body.as_ref().and_then(error_code);
     // A missing entity is told by an error body or by none; anything else came from no MoySklad at all, and taking its
     // word for "gone" would lose the work of a wrong MOYSKLAD_BASE_URL without a trace.
-    let says_missing = error.body().is_some_and(|body| body.is_empty()) || code.is_some();
+    let says_missing = error.body().is_some_and(bytes::Bytes::is_empty) || code.is_some();
     let text = match code {
         Some(code) => format!("{error} (code {code})"),
         None => error.to_string(),
