@@ -19,14 +19,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(super) async fn run(mut settings: Settings, role: Role) -> Result<(), CliError> {
     telemetry::start_logs(settings.log_json);
     let metrics = telemetry::start_metrics();
-    let Opened { database, cluster } = open(&mut settings, Claim::Own).await?;
+    // Asked for before anything is started: a signal that comes meanwhile must not leave Postgres running alone.
+    let mut signals = Signals::new()?;
+    let Opened { database, cluster } = tokio::select! {
+        opened = open(&mut settings, Claim::Own) => opened?,
+        () = signals.told_to_stop() => return Ok(()),
+    };
     if let Some(cluster) = &cluster {
         let data_dir = &settings.store.data_dir;
         let place = cluster.elsewhere().unwrap_or_else(|| data_dir.clone());
@@ -37,7 +42,7 @@ pub(super) async fn run(mut settings: Settings, role: Role) -> Result<(), CliErr
             println!("admin token in {}", path.display());
         }
     }
-    let result = serve(settings, role, &database, metrics).await;
+    let result = serve(settings, role, &database, metrics, &mut signals).await;
     if let Some(cluster) = cluster {
         cluster.stop().await?;
     }
@@ -49,8 +54,12 @@ async fn serve(
     role: Role,
     database: &Database,
     metrics: Option<PrometheusHandle>,
+    signals: &mut Signals,
 ) -> Result<(), CliError> {
-    ensure_schema(&settings, database).await?;
+    tokio::select! {
+        ready = ensure_schema(&settings, database) => ready?,
+        () = signals.told_to_stop() => return Ok(()),
+    }
     let settings = Arc::new(settings);
     let pool = database.pool(&settings.store).map_err(|error| CliError::Message(error.to_string()))?;
     let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new(SyncQueue::NAME));
@@ -105,7 +114,7 @@ async fn serve(
     }
     let handle = server.handle();
     let server = tokio::spawn(server);
-    told_to_stop().await?;
+    signals.told_to_stop().await;
     tracing::info!("shutting down");
     draining.store(true, Ordering::Relaxed);
     // Requests in hand are answered first: what they store is then either worked on or left for the next start.
@@ -129,13 +138,23 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     }
 }
 
-async fn told_to_stop() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Keeps gauges fresh and histograms small.
