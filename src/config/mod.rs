@@ -168,7 +168,8 @@ pub struct Moysklad {
     pub base_url: Url,
     /// `MOYSKLAD_UNITS_PER_3S`: rate units of one account in three seconds.
     pub units_per_3s: u32,
-    /// `MOYSKLAD_REQUEST_WEIGHT`: units of one request (1 for a published solution, 3 for a user token).
+    /// `MOYSKLAD_REQUEST_WEIGHT`: units of one request: 1 for a published solution, 4 for a user's token (from
+    /// 2026-12-01, 3 before; facts/moysklad.md 4.1).
     pub request_weight: u32,
     /// `MOYSKLAD_PARALLEL`: requests in flight for one account.
     pub parallel: usize,
@@ -222,7 +223,7 @@ impl Settings {
                 webhook_tokens: secrets(source, &["MOYSKLAD_WEBHOOK_TOKEN"]),
                 base_url: url(source, "MOYSKLAD_BASE_URL", "https://api.moysklad.ru/api/remap/1.2")?,
                 units_per_3s: positive(source, "MOYSKLAD_UNITS_PER_3S", 45)?,
-                request_weight: positive(source, "MOYSKLAD_REQUEST_WEIGHT", 3)?,
+                request_weight: positive(source, "MOYSKLAD_REQUEST_WEIGHT", 4)?,
                 parallel: positive(source, "MOYSKLAD_PARALLEL", 5)? as usize,
             },
             log_json: match source.get("LOG_FORMAT").as_deref() {
