@@ -3,7 +3,7 @@
 use super::api::{AccountApi, ApiError, id_of};
 use crate::queue::HandlerError;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -46,11 +46,15 @@ struct Uom {
 impl Metadata {
     async fn read(api: &AccountApi) -> Result<Self, ApiError> {
         let all = [("limit", "1000".to_owned())];
-        let (price_types, currencies, uoms) = tokio::try_join!(
+        let (price_types, currencies, uoms) = tokio::join!(
             api.get("GET /context/companysettings/pricetype", "/context/companysettings/pricetype", &[]),
             api.get("GET /entity/currency", "/entity/currency", &all),
             api.get("GET /entity/uom", "/entity/uom", &all),
-        )?;
+        );
+        let none = || json!({"rows": []});
+        let price_types = if_allowed(price_types, "price types")?.unwrap_or_else(|| json!([]));
+        let currencies = if_allowed(currencies, "currencies")?.unwrap_or_else(none);
+        let uoms = if_allowed(uoms, "units")?.unwrap_or_else(none);
         Self::parse(price_types, currencies, uoms).map_err(|_| {
             HandlerError::Retry("moysklad: an account's metadata is unreadable".to_owned()).into()
         })
@@ -110,6 +114,18 @@ impl Metadata {
     }
 }
 
+/// A token may be allowed to write products and not to read one of these lists. What needs that list is then left out,
+/// and said to be; the rest crosses over.
+fn if_allowed(list: Result<Value, ApiError>, what: &str) -> Result<Option<Value>, ApiError> {
+    match list {
+        Err(error @ (ApiError::NotFound(_) | ApiError::Work(HandlerError::GiveUp(_)))) => {
+            tracing::warn!(%error, what, "an account does not show a list that products refer to");
+            Ok(None)
+        }
+        list => list.map(Some),
+    }
+}
+
 /// Metadata of accounts, read once for the tasks of a few minutes.
 #[derive(Clone, Default)]
 pub(super) struct MetadataCache {
@@ -147,7 +163,6 @@ impl MetadataCache {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use serde_json::json;
 
     /// An account whose ids all come from `seed`: price types `names`, roubles and more currencies, pieces.
     pub(in super::super) fn account(seed: u128, names: &[&str], currencies: &[&str]) -> Metadata {

@@ -113,8 +113,15 @@ impl Projection {
         child: &Metadata,
         base: &str,
     ) -> Option<Map<String, Value>> {
-        let iso_code = main.iso_code(price.get("currency")).unwrap_or("an unknown currency");
         let value = &price["value"];
+        // Neither account tells its currency and the price names none: it is in each account's own.
+        if price.get("currency").is_none()
+            && main.own_currency().or(child.own_currency()).is_none()
+            && value.is_number()
+        {
+            return Some(Map::from_iter([("value".to_owned(), value.clone())]));
+        }
+        let iso_code = main.iso_code(price.get("currency")).unwrap_or("an unknown currency");
         let currency = child.currency(iso_code).or_else(|| child.own_currency().filter(|_| is_zero(value)));
         let Some(currency) = currency.filter(|_| value.is_number()) else {
             self.skipped.push(format!("{what} in {iso_code}"));
@@ -268,6 +275,18 @@ mod tests {
         assert_eq!(id_of(&body["salePrices"][0]["currency"]), Some(Uuid::from_u128(2100)));
         assert_eq!(body["salePrices"].as_array().unwrap().len(), 1);
         assert_eq!(body["buyPrice"]["value"], json!(0.0));
+    }
+
+    #[test]
+    fn where_no_currencies_are_shown_a_price_that_names_none_crosses_and_one_that_does_is_skipped() {
+        let (main, child) = (account(1, &["Retail"], &[]), account(2, &["Retail"], &[]));
+        let bare = json!({"salePrices": [{"value": 5.0, "priceType": href(1000)}],
+            "buyPrice": {"value": 5.0, "currency": href(1100)}});
+        let projection = project(&bare, &main, &child, BASE);
+        let body = projection.update();
+        assert_eq!(body["salePrices"][0]["value"], json!(5.0));
+        assert!(body["salePrices"][0].get("currency").is_none() && body.get("buyPrice").is_none());
+        assert!(projection.outcome("x").contains("buy price in an unknown currency"));
     }
 
     #[test]
