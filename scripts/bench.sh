@@ -93,12 +93,13 @@ post() {
     total=$((${total:-0} + stored))
 }
 
-# Waits until the queue is empty.
+# Waits until the queue is empty. Asks in a way that the queue's own indexes answer: counting would be a load of its own.
 drain() {
     local limit=$((SECONDS + 20 * seconds + 60))
-    until [ "$(sql "SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing')")" = 0 ]; do
+    until [ "$(sql "SELECT EXISTS (SELECT FROM webhook_events WHERE status = 'received')
+        OR EXISTS (SELECT FROM webhook_events WHERE status = 'processing')")" = f ]; do
         [ $SECONDS -lt $limit ] || fail "the worker did not finish its queue"
-        sleep 0.2
+        sleep 0.5
     done
 }
 
