@@ -1,5 +1,6 @@
 //! `hookgate events`: look at events, retry and replay them.
 
+use super::output::print;
 use super::{CliError, Session, print_table};
 use crate::inbox::{self, EventDetail, EventFilter, EventSummary, Status, Steered};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -99,9 +100,9 @@ pub(super) async fn run(command: EventsCommand, session: &Session) -> Result<(),
             let id = resolve(conn, &id).await?;
             let event = inbox::find(conn, id).await?.ok_or_else(|| unknown(&id.to_string()))?;
             if session.json {
-                println!("{:#}", json!(event));
+                print(&format!("{:#}", json!(event)));
             } else {
-                show(&event);
+                print(&show(&event));
             }
             Ok(())
         }
@@ -175,7 +176,8 @@ fn row(event: &EventSummary) -> Vec<String> {
     ]
 }
 
-fn show(event: &EventDetail) {
+/// All of an event, a line for each fact.
+fn show(event: &EventDetail) -> String {
     let summary = &event.summary;
     let mut lines = vec![
         ("id", summary.id.to_string()),
@@ -195,24 +197,27 @@ fn show(event: &EventDetail) {
         let count = format!("{} ({} with other bytes)", summary.duplicates, summary.conflicting_duplicates);
         lines.push(("duplicates", count));
     }
-    for (name, value) in lines.into_iter().filter(|line| !line.1.is_empty()) {
-        println!("{name:<13} {value}");
-    }
+    let mut shown: Vec<String> = lines
+        .into_iter()
+        .filter(|line| !line.1.is_empty())
+        .map(|(name, value)| format!("{name:<13} {value}"))
+        .collect();
     let text =
         |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     for (number, attempt) in event.attempt_log.as_array().into_iter().flatten().enumerate() {
         let error = attempt["error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
-        println!(
+        shown.push(format!(
             "attempt {:<5} {} {} ms {}{error}",
             number + 1,
             text(&attempt["at"]),
             attempt["duration_ms"],
             text(&attempt["outcome"])
-        );
+        ));
     }
-    println!("\nheaders {:#}", event.headers);
+    shown.push(format!("\nheaders {:#}", event.headers));
     if !event.envelope.is_null() {
-        println!("\nenvelope {:#}", event.envelope);
+        shown.push(format!("\nenvelope {:#}", event.envelope));
     }
-    println!("\npayload {:#}", event.payload);
+    shown.push(format!("\npayload {:#}", event.payload));
+    shown.join("\n")
 }

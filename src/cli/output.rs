@@ -2,12 +2,12 @@
 
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
+use std::io::Write as _;
 
 /// Prints rows under a header, or `items` as JSON.
 pub fn print_table(json: bool, header: &[&str], rows: Vec<Vec<String>>, items: &Value) {
     if json {
-        println!("{items:#}");
-        return;
+        return print(&format!("{items:#}"));
     }
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -15,8 +15,15 @@ pub fn print_table(json: bool, header: &[&str], rows: Vec<Vec<String>>, items: &
     for row in rows {
         table.add_row(row);
     }
-    // comfy-table pads the last column; trailing blanks are a nuisance to whoever copies a line.
-    for line in table.to_string().lines() {
-        println!("{}", line.trim_end());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
+    // comfy-table pads the last column; trailing blanks are a nuisance to whoever copies a line.
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    print(&lines.join("\n"));
+}
+
+/// Prints text and a line end. Whoever closes the pipe early (`| head`) has read enough: that is no error.
+pub(super) fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -95,7 +95,8 @@ impl Inbox {
         }
         // A row costs memory beside its body; a flat share keeps a million tiny events bounded too.
         let bytes: usize = events.iter().map(|event| event.body.len() + event.headers.len() + 256).sum();
-        let permits = u32::try_from(bytes).map_err(|_| InboxError::Full)?;
+        // A request larger than all of the room is let in when it is alone, else it would be refused for ever.
+        let permits = u32::try_from(bytes.min(self.settings.max_bytes)).map_err(|_| InboxError::Full)?;
         let room = self.bytes.clone().try_acquire_many_owned(permits).map_err(|_| InboxError::Full)?;
         let (reply, answer) = oneshot::channel();
         let request = Request { events, bytes, reply, _room: room };
