@@ -56,6 +56,8 @@ need_postgres() {
     find_postgres || { say "PostgreSQL's programs (initdb, postgres) are still not found"; return 1; }
 }
 
+need_openssl() { command -v openssl >/dev/null || apt_install openssl; }
+
 # A compiler driver alone is not enough: some images have `cc` without the C library's start files.
 can_link() { echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null; }
 

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 need_cargo
 need_cc
 need_postgres
+need_openssl
 
 # Short, because a Unix socket's path may have 107 bytes, and open to the user that Postgres runs as.
 work=$(mktemp -d /tmp/hookgate-test.XXXXXX)
@@ -16,6 +17,16 @@ if [ "$(id -u)" = 0 ]; then
     chown "$(pg_user)" "$work"
     as_pg=(setpriv --reuid "$(pg_user)" --regid "$(id -g "$(pg_user)")" --clear-groups)
 fi
+# A certificate for the tests of TLS: Postgres speaks it on loopback only.
+(
+    cd "$work"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=hookgate-test-ca -days 2
+    openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost
+    echo 'subjectAltName=DNS:localhost' >names
+    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names
+    chmod 600 server.key
+    if [ "$(id -u)" = 0 ]; then chown "$(pg_user)" server.key; fi
+) >/dev/null 2>"$work/openssl.log" || { cat "$work/openssl.log" >&2; exit 1; }
 stop() {
     (cd / && "${as_pg[@]}" "$PG_BIN/pg_ctl" -D "$work/pg" -m immediate stop >/dev/null 2>&1) || true
     rm -rf "$work"
@@ -25,11 +36,19 @@ trap stop EXIT
     cd /
     "${as_pg[@]}" "$PG_BIN/initdb" -D "$work/pg" -U hookgate -A trust -E UTF8 --locale=C --no-sync >/dev/null
     # Nothing here has to survive a power cut: durability is off for speed, except where a test starts a cluster itself.
-    "${as_pg[@]}" "$PG_BIN/pg_ctl" -D "$work/pg" -l "$work/pg.log" -w -o "-k $work -c listen_addresses='' -c fsync=off \
-        -c synchronous_commit=off -c full_page_writes=off -c max_connections=400" start >/dev/null ||
-        { cat "$work/pg.log" >&2; exit 1; }
+    for _ in 1 2 3 4 5; do
+        port=$((20000 + RANDOM % 30000))
+        "${as_pg[@]}" "$PG_BIN/pg_ctl" -D "$work/pg" -l "$work/pg.log" -w -o "-k $work -p $port \
+            -c listen_addresses=localhost -c ssl=on -c ssl_cert_file=$work/server.pem -c ssl_key_file=$work/server.key \
+            -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400" start >/dev/null &&
+            exit 0
+    done
+    cat "$work/pg.log" >&2
+    exit 1
 )
-export HOOKGATE_TEST_DATABASE_URL="postgres:///postgres?host=$work&user=hookgate"
+HOOKGATE_TEST_PORT=$(sed -n 4p "$work/pg/postmaster.pid")
+export HOOKGATE_TEST_PORT HOOKGATE_TEST_CA="$work/ca.pem"
+export HOOKGATE_TEST_DATABASE_URL="postgres:///postgres?host=$work&port=$HOOKGATE_TEST_PORT&user=hookgate"
 
 if [ $# -eq 0 ]; then
     need_component rustfmt fmt

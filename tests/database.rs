@@ -163,3 +163,25 @@ async fn health_tells_of_a_dead_database_and_requests_get_503_until_it_is_back()
     .await;
     gateway.event("c2s", "a@2026-01-01T00:00:00Z", &["ignored"]).await;
 }
+
+#[tokio::test]
+async fn tls_is_used_where_the_url_asks_for_it_and_only_with_a_server_that_proves_itself() {
+    let port = std::env::var("HOOKGATE_TEST_PORT").expect("run the tests with scripts/test.sh");
+    let ca = std::env::var("HOOKGATE_TEST_CA").expect("run the tests with scripts/test.sh");
+    let encrypted = "SELECT ssl::text AS line FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let connect = async |options: String| {
+        let url = format!("postgres://hookgate@localhost:{port}/postgres{options}");
+        db::connect_one(&url.into()).await.map_err(|error| error.to_string())
+    };
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let mut conn = connect(format!("?sslmode={mode}&sslrootcert={ca}")).await.unwrap();
+        assert_eq!(lines(&mut conn, encrypted).await, ["true"], "{mode}");
+        let error = connect(format!("?sslmode={mode}")).await.map(|_| ()).unwrap_err();
+        assert!(error.contains("sslrootcert=FILE"), "an unknown signer is refused, with a remedy: {error}");
+    }
+    let by_address =
+        format!("postgres://hookgate@127.0.0.1:{port}/postgres?sslmode=require&sslrootcert={ca}");
+    assert!(db::connect_one(&by_address.into()).await.is_err(), "the certificate is for another name");
+    let mut conn = connect(String::new()).await.unwrap();
+    assert_eq!(lines(&mut conn, encrypted).await, ["false"], "nothing was asked for");
+}

@@ -6,6 +6,7 @@ mod migrate;
 mod notify;
 mod pool;
 pub mod schema;
+mod tls;
 
 pub use migrate::{MigrateError, pending, revert_all, run as migrate};
 pub use notify::{announce, listen};

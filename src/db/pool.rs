@@ -1,5 +1,6 @@
 //! Connections: where to, how secured, for how long.
 
+use super::tls;
 use crate::config::Store;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool;
@@ -7,8 +8,9 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::sync::Arc;
 use std::time::Duration;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Pooled connections. Cheap to clone.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;
@@ -81,48 +83,30 @@ impl Database {
 const POOLED: &str = "SET application_name = 'hookgate'; SET statement_timeout = '30s'; \
                       SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'";
 
-/// Connects once, with TLS where the URL asks for it (`sslmode=require`, `verify-ca`, `verify-full`; all three verify the
-/// server's certificate against the system's roots: encryption to an unknown peer protects nothing).
+/// Connects once. TLS is used where [`tls::Wish`] finds that the URL asks for it.
 pub async fn connect_one(url: &SecretString) -> ConnectionResult<AsyncPgConnection> {
-    let config = parse_url(url)?;
-    let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(describe(&error));
-    if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable || all_sockets(&config) {
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    } else {
-        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config()?);
-        let (client, connection) = config.connect(tls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    }
-}
-
-fn all_sockets(config: &tokio_postgres::Config) -> bool {
-    !config.get_hosts().is_empty()
-        && config.get_hosts().iter().all(|host| matches!(host, tokio_postgres::config::Host::Unix(_)))
-}
-
-fn parse_url(url: &SecretString) -> ConnectionResult<tokio_postgres::Config> {
-    // tokio-postgres knows `require` and no stricter mode; ours verifies in every mode that encrypts.
-    let text = url
-        .expose_secret()
-        .replace("sslmode=verify-full", "sslmode=require")
-        .replace("sslmode=verify-ca", "sslmode=require");
-    let mut config: tokio_postgres::Config = text.parse().map_err(|_| {
+    let wish = tls::Wish::of(url);
+    let mut config: tokio_postgres::Config = wish.url.expose_secret().parse().map_err(|_| {
         ConnectionError::InvalidConnectionUrl("DATABASE_URL is not a Postgres URL".to_owned())
     })?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(5));
     }
-    Ok(config)
-}
-
-fn tls_config() -> ConnectionResult<rustls::ClientConfig> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map(rustls::ConfigBuilder::<rustls::ClientConfig, rustls::client::WantsClientCert>::with_no_client_auth)
-        .map_err(|error| ConnectionError::BadConnection(format!("TLS is not available: {error}")))
+    if config.get_ssl_mode() == SslMode::Require {
+        let connector = MakeRustlsConnect::new(wish.client_config()?);
+        let (client, connection) =
+            config.connect(connector).await.map_err(|error| match error.as_db_error() {
+                Some(_) => ConnectionError::BadConnection(describe(&error)),
+                None => ConnectionError::BadConnection(format!("{}; {}", describe(&error), tls::REMEDY)),
+            })?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    } else {
+        let (client, connection) = config
+            .connect(tokio_postgres::NoTls)
+            .await
+            .map_err(|error| ConnectionError::BadConnection(describe(&error)))?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
 }
 
 /// What went wrong with a connection, without the URL.
