@@ -17,21 +17,22 @@ if [ "$(id -u)" = 0 ]; then
     chown "$(pg_user)" "$work"
     as_pg=(setpriv --reuid "$(pg_user)" --regid "$(id -g "$(pg_user)")" --clear-groups)
 fi
-# A certificate for the tests of TLS: Postgres speaks it on loopback only.
-(
-    cd "$work"
-    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=hookgate-test-ca -days 2
-    openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost
-    echo 'subjectAltName=DNS:localhost' >names
-    openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names
-    chmod 600 server.key
-    if [ "$(id -u)" = 0 ]; then chown "$(pg_user)" server.key; fi
-) >/dev/null 2>"$work/openssl.log" || { cat "$work/openssl.log" >&2; exit 1; }
 stop() {
     (cd / && "${as_pg[@]}" "$PG_BIN/pg_ctl" -D "$work/pg" -m immediate stop >/dev/null 2>&1) || true
     rm -rf "$work"
 }
 trap stop EXIT
+# A certificate for the tests of TLS: Postgres speaks it on loopback only.
+certificate() {
+    cd "$work" &&
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=hookgate-test-ca -days 2 &&
+        openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost &&
+        echo 'subjectAltName=DNS:localhost' >names &&
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names &&
+        chmod 600 server.key &&
+        { [ "$(id -u)" != 0 ] || chown "$(pg_user)" server.key; }
+}
+(certificate) >/dev/null 2>"$work/openssl.log" || { cat "$work/openssl.log" >&2; exit 1; }
 (
     cd /
     "${as_pg[@]}" "$PG_BIN/initdb" -D "$work/pg" -U hookgate -A trust -E UTF8 --locale=C --no-sync >/dev/null
