@@ -5,11 +5,11 @@ use super::session::{Opened, ensure_schema, open};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::db::embedded::Claim;
-use crate::db::{self, Database, Pool, keys};
+use crate::db::{Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
 use crate::providers::Registry;
-use crate::queue::{Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
+use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
 use crate::sync::moysklad::SyncTasks;
@@ -104,9 +104,9 @@ async fn serve(
         engines.spawn(engine.run(stop.clone()));
     }
     let mut helpers = JoinSet::new();
-    helpers.spawn(db::announce(database.clone(), wakers.clone()));
+    helpers.spawn(queue::announce(database.clone(), wakers.clone()));
     if role.works() {
-        helpers.spawn(db::listen(database.clone(), wakers));
+        helpers.spawn(queue::listen(database.clone(), wakers));
     }
     helpers.spawn(observe(pool, metrics));
     for address in addresses {

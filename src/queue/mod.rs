@@ -2,6 +2,7 @@
 
 mod backoff;
 mod engine;
+mod notify;
 mod outcome;
 mod pressure;
 mod running;
@@ -10,6 +11,7 @@ mod waker;
 
 pub use backoff::Backoff;
 pub use engine::{Engine, EngineSettings, Job};
+pub use notify::{announce, listen};
 pub use outcome::{HandlerError, Outcome};
 pub use pressure::Pressure;
 pub use table::{Claimed, QueueTable, depth};

@@ -4,13 +4,13 @@
 //! is worked off afterwards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// Requests that share a commit when acknowledgements begin to wait for the processor.
 const BUSY: usize = 8;
-/// A flood that has said nothing for this long is over.
-const MEMORY: Duration = Duration::from_millis(100);
+/// A flood is over when no commit has been shared so widely for this long: batches vary within it.
+const MEMORY_MILLIS: u64 = 100;
 
 /// The load at the door. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
@@ -19,28 +19,35 @@ pub struct Pressure(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     begin: Instant,
-    batch: AtomicUsize,
-    at_millis: AtomicU64,
+    /// In milliseconds after `begin`.
+    high_until: AtomicU64,
 }
 
 impl Default for Pressure {
     fn default() -> Self {
-        let inner = Inner { begin: Instant::now(), batch: AtomicUsize::new(0), at_millis: AtomicU64::new(0) };
-        Self(Arc::new(inner))
+        Self(Arc::new(Inner { begin: Instant::now(), high_until: AtomicU64::new(0) }))
     }
 }
 
 impl Pressure {
     /// So many requests shared the last commit.
     pub fn note(&self, batch: usize) {
-        self.0.batch.store(batch, Ordering::Relaxed);
-        self.0.at_millis.store(self.now(), Ordering::Relaxed);
+        self.note_at(batch, self.now());
     }
 
     /// Whether acknowledgements wait for each other now.
     pub fn is_high(&self) -> bool {
-        let age = self.now().saturating_sub(self.0.at_millis.load(Ordering::Relaxed));
-        self.0.batch.load(Ordering::Relaxed) >= BUSY && u128::from(age) < MEMORY.as_millis()
+        self.is_high_at(self.now())
+    }
+
+    fn note_at(&self, batch: usize, millis: u64) {
+        if batch >= BUSY {
+            self.0.high_until.store(millis + MEMORY_MILLIS, Ordering::Relaxed);
+        }
+    }
+
+    fn is_high_at(&self, millis: u64) -> bool {
+        millis < self.0.high_until.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> u64 {
@@ -53,12 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_high_only_while_many_share_a_commit() {
+    fn it_is_high_from_a_widely_shared_commit_until_a_while_after_the_last() {
         let pressure = Pressure::default();
-        assert!(!pressure.is_high());
-        pressure.note(BUSY);
-        assert!(pressure.clone().is_high());
-        pressure.note(BUSY - 1);
-        assert!(!pressure.is_high());
+        pressure.note_at(BUSY - 1, 1000);
+        assert!(!pressure.is_high_at(1000));
+        pressure.note_at(BUSY, 1000);
+        pressure.clone().note_at(1, 1050);
+        assert!(pressure.is_high_at(1000 + MEMORY_MILLIS - 1));
+        assert!(!pressure.is_high_at(1000 + MEMORY_MILLIS));
     }
 }

@@ -3,8 +3,8 @@
 //! NOTIFY takes a lock at commit that serialises all notifying commits, so it is never part of the commit that
 //! acknowledges an event: it follows, and many wake-ups share one. Who misses one finds the work by polling.
 
-use super::Database;
-use crate::queue::Waker;
+use super::Waker;
+use crate::db::Database;
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::StreamExt as _;
 use std::time::Duration;
