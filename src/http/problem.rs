@@ -48,9 +48,6 @@ pub enum Problem {
         /// What is unavailable.
         detail: &'static str,
     },
-    /// 500: a defect; its cause is in the log under the request id.
-    #[error("an internal error; the log has it under this request_id")]
-    Internal,
 }
 
 impl Problem {
@@ -74,7 +71,6 @@ impl Problem {
             Self::Unavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable")
             }
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
 }

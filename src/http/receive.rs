@@ -123,10 +123,9 @@ async fn accept(
         tracing::debug!(provider = provider.name(), check = unproven.label(), "a request was not proven");
         Problem::Unauthorized
     })?;
-    let parsed = provider.parse(&proof).unwrap_or_else(|reason| Parsed {
-        events: vec![Err(RejectedPart { reason, body: body.clone() })],
-        batch: false,
-    });
+    let parsed = provider
+        .parse(&proof)
+        .unwrap_or_else(|reason| Parsed { events: vec![Err(RejectedPart { reason, body: body.clone() })] });
     let kept_headers = kept_headers(request.headers(), provider.secret_headers());
     let received = parsed.events.len();
     let mut errors = Vec::new();

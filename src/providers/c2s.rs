@@ -148,7 +148,7 @@ fn first_byte(text: &str) -> Option<u8> {
 }
 
 fn alone(incoming: Incoming) -> Parsed {
-    Parsed { events: vec![Ok(incoming)], batch: false }
+    Parsed { events: vec![Ok(incoming)] }
 }
 
 fn single(body: &Bytes, lead: &str, hook_action: Option<&str>) -> Result<Parsed, Unreadable> {
@@ -167,7 +167,7 @@ fn batch(body: &Bytes, list: &str, hook_action: Option<&str>) -> Result<Parsed, 
             .and_then(|lead| lead.into_incoming(slice.clone()))
             .map_err(|reason| RejectedPart { reason, body: slice })
     };
-    Ok(Parsed { events: elements.into_iter().map(read).collect(), batch: true })
+    Ok(Parsed { events: elements.into_iter().map(read).collect() })
 }
 
 fn read_lead(text: &str, outer_action: Option<&str>, wrapped: bool) -> Result<Lead, Unreadable> {
@@ -277,7 +277,7 @@ mod tests {
             assert!(parse(&format!(r#"{{"id":"a","attributes":{{{bad}}}}}"#)).is_err(), "{bad}");
             let list = format!(r#"[{{"id":"a","attributes":{{{bad}}}}},{{"id":"b",{ATTRIBUTES}}}]"#);
             let parsed = parse(&list).unwrap();
-            assert!(parsed.batch && parsed.events[0].is_err() && parsed.events[1].is_ok());
+            assert!(parsed.events[0].is_err() && parsed.events[1].is_ok());
         }
         assert!(parse("[]").is_err());
         assert!(parse("{}").is_err());

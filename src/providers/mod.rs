@@ -151,8 +151,6 @@ pub struct Incoming {
 pub struct Parsed {
     /// The events in their order; one that cannot be read does not spoil the others.
     pub events: Vec<Result<Incoming, RejectedPart>>,
-    /// Whether several events may come in one request: then a reply counts unreadable ones instead of refusing all.
-    pub batch: bool,
 }
 
 /// One unreadable event of a readable batch.

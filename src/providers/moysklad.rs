@@ -101,7 +101,7 @@ impl Provider for Moysklad {
             }
             _ => return Err(Unreadable("a MoySklad notification must hold `events`".to_owned())),
         };
-        Ok(Parsed { events, batch: true })
+        Ok(Parsed { events })
     }
 
     fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample> {

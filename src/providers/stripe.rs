@@ -61,7 +61,7 @@ impl Provider for Stripe {
             body: body.clone(),
             envelope: None,
         };
-        Ok(Parsed { events: vec![Ok(incoming.checked()?)], batch: false })
+        Ok(Parsed { events: vec![Ok(incoming.checked()?)] })
     }
 
     fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample> {
