@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::rate_limit::RateLimits;
 use super::receive_metrics::{ProviderMetrics, ReceiveMetrics};
 use crate::inbox::{NewEvent, Receipt, Status};
-use crate::providers::{Incoming, Parsed, Provider, RawRequest, RejectedPart, Unreadable};
+use crate::providers::{Check, Incoming, Parsed, Provider, RawRequest, RejectedPart, Unreadable};
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
@@ -118,8 +118,16 @@ async fn accept(
     metrics: &ProviderMetrics,
 ) -> Result<Received, Problem> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let raw = RawRequest { path_token, query: request.query_string(), headers, body };
-    let proof = provider.verify(&raw, state.clock.now()).map_err(|unproven| {
+    let raw = RawRequest {
+        method: request.method().as_str(),
+        bases: &[],
+        path: request.path(),
+        path_token,
+        query: request.query_string(),
+        headers,
+        body,
+    };
+    let proof = provider.verify(&raw, &Check::plain(state.clock.now())).map_err(|unproven| {
         tracing::debug!(provider = provider.name(), check = unproven.label(), "a request was not proven");
         Problem::Unauthorized
     })?;

@@ -3,7 +3,8 @@
 //! (facts/c2s-stripe-paypal-twilio.md 1.4).
 
 use super::{
-    Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable, json,
+    Check, Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable,
+    json,
 };
 use crate::crypto::same_secret;
 use bytes::Bytes;
@@ -33,7 +34,7 @@ impl Provider for C2s {
         "c2s"
     }
 
-    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven> {
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven> {
         let header = request.header(TOKEN_HEADER).map(<[u8]>::to_vec);
         let query = request.query_parameter("token").map(String::into_bytes);
         if header.is_none() && query.is_none() {
@@ -43,7 +44,7 @@ impl Provider for C2s {
             |given: &Option<Vec<u8>>, secret| given.as_ref().is_some_and(|given| same_secret(given, secret));
         let index =
             self.secrets.iter().position(|secret| matches(&header, secret) || matches(&query, secret));
-        index.map(|index| Proof::new(request, now, index)).ok_or(Unproven::Mismatch)
+        index.map(|index| Proof::new(request, check.now, index)).ok_or(Unproven::Mismatch)
     }
 
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
@@ -227,7 +228,7 @@ mod tests {
 
     fn parse(body: &str) -> Result<Parsed, Unreadable> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let request = RawRequest { path_token: None, query: "", headers: vec![], body: &body };
+        let request = RawRequest::post("", vec![], &body);
         provider().parse(&Proof::new(&request, Utc::now(), 0))
     }
 
@@ -288,8 +289,8 @@ mod tests {
     fn either_place_of_the_token_counts() {
         let body = Bytes::new();
         let verdict = |headers: &[(&'static str, &'static [u8])], query| {
-            let request = RawRequest { path_token: None, query, headers: headers.to_vec(), body: &body };
-            provider().verify(&request, Utc::now()).map(|proof| proof.secret_index())
+            let request = RawRequest::post(query, headers.to_vec(), &body);
+            provider().verify(&request, &Check::plain(Utc::now())).map(|proof| proof.secret_index())
         };
         assert_eq!(verdict(&[(TOKEN_HEADER, b"s3")], ""), Ok(0));
         assert_eq!(verdict(&[], "token=s3"), Ok(0));

@@ -4,15 +4,20 @@
 //! a proof holds the very request that was proven.
 
 pub mod c2s;
+pub mod evidence;
 mod json;
 pub mod moysklad;
+pub mod proof;
 mod registry;
 pub mod stripe;
+mod trace;
 
 pub use registry::Registry;
+pub use trace::{Step, Trace};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use evidence::{Evidence, Needed};
 
 /// Longest `event_id`, in bytes: a unique index has to hold it.
 pub const MAX_EVENT_ID: usize = 512;
@@ -24,6 +29,12 @@ pub const MAX_SUBJECT: usize = 512;
 /// A request as it came off the wire, before anything of it is believed.
 #[derive(Debug)]
 pub struct RawRequest<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// What may stand before the path in the public URL (`https://hooks.example.com`), most likely first.
+    pub bases: &'a [String],
+    /// Path as it came, undecoded, with its leading slash.
+    pub path: &'a str,
     /// Token in the last path segment, where a provider's route has one.
     pub path_token: Option<&'a str>,
     /// Query string without `?`, undecoded.
@@ -35,6 +46,11 @@ pub struct RawRequest<'a> {
 }
 
 impl<'a> RawRequest<'a> {
+    /// A POST whose URL nothing depends on.
+    pub fn post(query: &'a str, headers: Vec<(&'a str, &'a [u8])>, body: &'a Bytes) -> Self {
+        Self { method: "POST", bases: &[], path: "/", path_token: None, query, headers, body }
+    }
+
     /// The value of a header that must stand exactly once; a repeated one counts as absent, because which of its
     /// lines the sender meant is anybody's guess.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
@@ -95,7 +111,7 @@ impl<'a> Proof<'a> {
 }
 
 /// The request is not genuine. Which check failed is for the operator's metrics, never for the sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Unproven {
     /// The header, parameter or path segment that holds the proof is absent or repeated.
     #[error("the proof is missing")]
@@ -109,16 +125,27 @@ pub enum Unproven {
     /// No configured secret gives this proof.
     #[error("the proof does not match")]
     Mismatch,
+    /// It cannot be told before this has been fetched.
+    #[error("the proof needs something from outside")]
+    Needs(Box<Needed>),
+}
+
+/// Two are the same if they name the same check.
+impl PartialEq for Unproven {
+    fn eq(&self, other: &Self) -> bool {
+        self.label() == other.label()
+    }
 }
 
 impl Unproven {
     /// Label for metrics.
-    pub fn label(self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Malformed => "malformed",
             Self::Expired => "expired",
             Self::Mismatch => "mismatch",
+            Self::Needs(_) => "needs",
         }
     }
 }
@@ -162,13 +189,37 @@ pub struct RejectedPart {
     pub body: Bytes,
 }
 
+/// What a verifier is given beside the request.
+pub struct Check<'a> {
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// Keys and certificates that are known.
+    pub evidence: Option<&'a dyn Evidence>,
+    /// Where each step is told, if somebody wants to know.
+    pub trace: Option<&'a Trace>,
+}
+
+impl Check<'_> {
+    /// For schemes that need nothing from outside, and nobody listening.
+    pub fn plain(now: DateTime<Utc>) -> Self {
+        Self { now, evidence: None, trace: None }
+    }
+
+    /// Tells a step; `detail` is made only if somebody will read it.
+    pub fn step(&self, check: &str, ok: bool, detail: impl FnOnce() -> String) {
+        if let Some(trace) = self.trace {
+            trace.add(check, ok, detail());
+        }
+    }
+}
+
 /// A sender's scheme of proof and its language.
 pub trait Provider: Send + Sync {
     /// Its name: the route and the column `provider`.
     fn name(&self) -> &str;
 
     /// Proves that the request is genuine, over its raw bytes and in constant time.
-    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven>;
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven>;
 
     /// Reads the events of a proven request.
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable>;

@@ -2,7 +2,8 @@
 //! (facts/moysklad.md 1.4). `requestId` is added to the query by MoySklad and is the same on every retry (1.2).
 
 use super::{
-    Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable, json,
+    Check, Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable,
+    json,
 };
 use crate::crypto::same_secret;
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -55,7 +56,7 @@ impl Provider for Moysklad {
         "moysklad"
     }
 
-    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven> {
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven> {
         let from_query;
         let given = if let Some(token) = request.path_token {
             token
@@ -64,7 +65,7 @@ impl Provider for Moysklad {
             &from_query
         };
         let index = self.tokens.iter().position(|token| same_secret(given.as_bytes(), token));
-        index.map(|index| Proof::new(request, now, index)).ok_or(Unproven::Mismatch)
+        index.map(|index| Proof::new(request, check.now, index)).ok_or(Unproven::Mismatch)
     }
 
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
@@ -177,7 +178,7 @@ mod tests {
 
     fn parse(query: &str, body: &str) -> Result<Parsed, Unreadable> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let request = RawRequest { path_token: None, query, headers: vec![], body: &body };
+        let request = RawRequest::post(query, vec![], &body);
         provider().parse(&Proof::new(&request, Utc::now(), 0))
     }
 
@@ -221,8 +222,8 @@ mod tests {
     fn the_token_counts_in_path_or_query_but_only_once() {
         let body = Bytes::new();
         let verdict = |path_token, query| {
-            let request = RawRequest { path_token, query, headers: vec![], body: &body };
-            provider().verify(&request, Utc::now()).map(|proof| proof.secret_index())
+            let request = RawRequest { path_token, ..RawRequest::post(query, vec![], &body) };
+            provider().verify(&request, &Check::plain(Utc::now())).map(|proof| proof.secret_index())
         };
         assert_eq!(verdict(Some("tok"), ""), Ok(0));
         assert_eq!(verdict(None, "a=b&token=%74ok"), Ok(0));
@@ -253,8 +254,8 @@ mod tests {
         fn any_other_token_is_refused(token in "[a-z]{0,8}") {
             prop_assume!(token != "tok");
             let body = Bytes::new();
-            let request = RawRequest { path_token: Some(&token), query: "", headers: vec![], body: &body };
-            prop_assert!(provider().verify(&request, Utc::now()).is_err());
+            let request = RawRequest { path_token: Some(&token), ..RawRequest::post("", vec![], &body) };
+            prop_assert!(provider().verify(&request, &Check::plain(Utc::now())).is_err());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Stripe: `Stripe-Signature: t=<unix seconds>,v1=<hex>[,v1=<hex>…]`, HMAC-SHA256 over `t.body`, keyed with the whole
 //! secret text including `whsec_` (docs.stripe.com/webhooks; facts/providers.md section A).
 
-use super::{Incoming, Parsed, Proof, Provider, RawRequest, SignedSample, Unproven, Unreadable, json};
+use super::{Check, Incoming, Parsed, Proof, Provider, RawRequest, SignedSample, Unproven, Unreadable, json};
 use chrono::{DateTime, Duration, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,11 +29,11 @@ impl Provider for Stripe {
         "stripe"
     }
 
-    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven> {
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven> {
         let header = request.header("stripe-signature").ok_or(Unproven::Missing)?;
         let header = Signatures::parse(header).ok_or(Unproven::Malformed)?;
         // Bounded on both sides: a signature from the future would stay replayable until its time has passed.
-        let age = now.timestamp().checked_sub(header.seconds).ok_or(Unproven::Malformed)?;
+        let age = check.now.timestamp().checked_sub(header.seconds).ok_or(Unproven::Malformed)?;
         if age.unsigned_abs() > self.tolerance.num_seconds().unsigned_abs() {
             return Err(Unproven::Expired);
         }
@@ -41,7 +41,7 @@ impl Provider for Stripe {
             let expected = sign(secret, header.timestamp, request.body);
             // Compared as text: Stripe sends lower case, and its own libraries accept nothing else.
             if header.v1.iter().any(|given| bool::from(given.as_bytes().ct_eq(expected.as_bytes()))) {
-                return Ok(Proof::new(request, now, index));
+                return Ok(Proof::new(request, check.now, index));
             }
         }
         Err(Unproven::Mismatch)
@@ -215,14 +215,9 @@ mod tests {
 
     fn verdict(header: &[u8], body: &[u8], now: i64) -> Result<usize, Unproven> {
         let body = Bytes::copy_from_slice(body);
-        let request = RawRequest {
-            path_token: None,
-            query: "",
-            headers: vec![("stripe-signature", header)],
-            body: &body,
-        };
+        let request = RawRequest::post("", vec![("stripe-signature", header)], &body);
         let now = DateTime::from_timestamp(now, 0).unwrap();
-        provider().verify(&request, now).map(|proof| proof.secret_index())
+        provider().verify(&request, &Check::plain(now)).map(|proof| proof.secret_index())
     }
 
     fn header(t: i64, body: &[u8]) -> String {
@@ -249,14 +244,14 @@ mod tests {
         let body = Bytes::from_static(b"x");
         let header = format!("t=1000,v1={}", sign(&String::new().into(), "1000", b"x"));
         let headers = vec![("stripe-signature", header.as_bytes())];
-        let request = RawRequest { path_token: None, query: "", headers, body: &body };
+        let request = RawRequest::post("", headers, &body);
         let stripe = Stripe::new(vec![], Duration::seconds(300));
-        assert!(stripe.verify(&request, DateTime::from_timestamp(1000, 0).unwrap()).is_err());
+        assert!(stripe.verify(&request, &Check::plain(DateTime::from_timestamp(1000, 0).unwrap())).is_err());
     }
 
     fn parse(body: &str) -> Result<Incoming, Unreadable> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let request = RawRequest { path_token: None, query: "", headers: vec![], body: &body };
+        let request = RawRequest::post("", vec![], &body);
         let proof = Proof::new(&request, Utc::now(), 0);
         provider().parse(&proof).map(|parsed| parsed.events.into_iter().next().unwrap().unwrap())
     }
