@@ -249,7 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn provider() -> C2s {
-        C2s::new(vec!["s3".into()])
+        C2s::new(vec![KnownSecret { id: "one".to_owned(), value: "s3".into() }])
     }
 
     fn parse(body: &str) -> Result<Parsed, Unreadable> {

@@ -11,6 +11,7 @@ pub mod proof;
 mod registry;
 pub mod scheme;
 mod trace;
+pub mod vectors;
 
 pub use registry::{Configured, KnownSecret, LearnedSecrets, Providers, Registry, tables};
 pub use trace::{Step, Trace};

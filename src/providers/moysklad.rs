@@ -193,7 +193,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn provider() -> Moysklad {
-        Moysklad::new(vec!["tok".into()], "https://api.moysklad.ru/api/remap/1.2".parse().unwrap())
+        let token = KnownSecret { id: "one".to_owned(), value: "tok".into() };
+        Moysklad::new(vec![token], "https://api.moysklad.ru/api/remap/1.2".parse().unwrap())
     }
 
     fn parse(query: &str, body: &str) -> Result<Parsed, Unreadable> {
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn samples_are_read_back() {
         for event_type in provider().sample_types() {
-            let sample = provider().sample(event_type, Utc::now()).unwrap();
+            let sample = provider().sample(event_type, "", None, Utc::now()).unwrap().unwrap();
             assert_eq!(
                 parse(&sample.query, &sample.body).unwrap().events[0].as_ref().unwrap().event_type,
                 *event_type

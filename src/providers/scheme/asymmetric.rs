@@ -1,5 +1,6 @@
 //! Proofs that need something from outside: certificates, tokens of a key set, the provider's own verdict.
 
+use super::keys::Key;
 use super::reference::Reference;
 use super::scene::{Moment, Scene};
 use super::table::{Certificate, ClaimEntry, Jwt, Verify};
@@ -8,7 +9,7 @@ use crate::providers::proof::PublicKey;
 use crate::providers::proof::certificate::{self, CertificateRules};
 use crate::providers::proof::jwt::{self, Expected, JwtError, JwtKeys, JwtRules};
 use crate::providers::{Check, Unproven};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 use url::Url;
 
@@ -93,7 +94,7 @@ fn host_fits(pattern: &str, host: &str) -> bool {
 /// Proves the request by a JSON Web Token.
 pub(super) fn token(
     rule: &Verify,
-    secret: Option<&SecretString>,
+    key: &Key,
     scene: &Scene<'_>,
     moment: Moment<'_>,
     check: &Check<'_>,
@@ -115,7 +116,7 @@ pub(super) fn token(
         check.step("token", false, || error.to_string());
         if matches!(error, JwtError::Expired) { Unproven::Expired } else { Unproven::Mismatch }
     };
-    let claims = if table.keys_url.is_some() || table.key_request.is_some() {
+    let claims = if table.has_keys() {
         let kid = jwt::key_id(token).map_err(|error| failed(&error))?.ok_or_else(|| {
             check.step("token", false, || "it names no key".to_owned());
             Unproven::Malformed
@@ -133,14 +134,12 @@ pub(super) fn token(
         }
         jwt::check(token, &rules, JwtKeys::Set(&keys), scene.request.body, check.now)
     } else {
-        let Some(secret) = secret else { return Err(Unproven::Missing) };
-        jwt::check(
-            token,
-            &rules,
-            JwtKeys::Secret(secret.expose_secret().as_bytes()),
-            scene.request.body,
-            check.now,
-        )
+        let keys = match key {
+            Key::Bytes(bytes) => JwtKeys::Secret(bytes.expose_secret()),
+            Key::Public(key) => JwtKeys::Key(key),
+            Key::Text => return Err(Unproven::Missing),
+        };
+        jwt::check(token, &rules, keys, scene.request.body, check.now)
     };
     claims.map_err(|error| failed(&error))?;
     check.step("token", true, || "its signature and claims are as they have to be".to_owned());
@@ -169,6 +168,7 @@ fn rules(table: &Jwt, scene: &Scene<'_>, moment: Moment<'_>) -> Option<JwtRules>
         claims,
         body_sha256_claim: table.body_sha256_claim.clone(),
         max_age: table.max_age.map(i64::from),
+        exp_optional: !table.expires,
         leeway: table.leeway.into(),
     })
 }
@@ -218,6 +218,11 @@ pub(super) fn postback(
 }
 
 impl Jwt {
+    /// Whether its keys are fetched, not configured.
+    pub(super) fn has_keys(&self) -> bool {
+        self.keys_url.is_some() || self.key_request.is_some()
+    }
+
     /// The references that its templates hold.
     pub(super) fn references(&self) -> impl Iterator<Item = &Reference> {
         let request = self.key_request.iter().flat_map(|request| [&request.url, &request.body]);

@@ -19,20 +19,27 @@ const MAX_EVENTS: usize = 10_000;
 pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<Parsed, Unreadable> {
     let body = scene.request.body;
     readable(event, scene)?;
-    let envelope = envelope(event, scene);
-    let Some(pointer) = &event.each else {
-        let incoming = one(event, replay, scene, Moment::default(), body.clone(), envelope)?;
+    if event.each.0.is_empty() {
+        let incoming = one(event, replay, scene, Moment::default(), body.clone())?;
         return Ok(Parsed { events: vec![Ok(incoming)] });
-    };
-    let mut parts = Vec::new();
-    let path: Vec<&str> = pointer.split('/').skip(1).collect();
-    items(json::text(body)?, &path, &mut parts)?;
+    }
+    let text = json::text(body)?;
+    let (mut parts, mut lists) = (Vec::new(), 0);
+    for pointer in &event.each.0 {
+        let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        lists += items(text, &path, None, &mut parts)?;
+    }
+    if lists == 0 {
+        return Err(Unreadable(format!("there is no list of events at {}", event.each.0.join(", "))));
+    }
     let events = parts.into_iter().enumerate().map(|(index, part)| {
-        let slice = json::slice(body, part);
+        let slice = json::slice(body, part.item);
         let read = || {
-            let item: Value = json::read(part.get(), "an event")?;
-            let moment = Moment { item: Some((index, &item)), ..Moment::default() };
-            one(event, replay, scene, moment, slice.clone(), envelope.clone())
+            let item: Value = json::read(part.item.get(), "an event")?;
+            let around: Option<Value> =
+                part.around.map(|around| json::read(around, "an object")).transpose()?;
+            let moment = Moment { item: Some((index, &item)), around: around.as_ref(), ..Moment::default() };
+            one(event, replay, scene, moment, slice.clone())
         };
         read().map_err(|reason| RejectedPart { reason, body: slice.clone() })
     });
@@ -72,7 +79,6 @@ fn one(
     scene: &Scene<'_>,
     moment: Moment<'_>,
     body: Bytes,
-    envelope: Option<String>,
 ) -> Result<Incoming, Unreadable> {
     let event_id = if event.id.0.is_empty() {
         // The sender only pokes: what it says is "look", and every time is news.
@@ -82,8 +88,9 @@ fn one(
     };
     let event_type =
         scene.first(&event.r#type, moment).ok_or_else(|| absent("the event type", &event.r#type))?;
-    let occurred_at =
-        event.time.as_ref().and_then(|time| instant(&scene.text(&time.from, moment)?, time.format));
+    let times = event.time.0.iter();
+    let occurred_at = times.filter_map(|time| instant(&scene.text(&time.from, moment)?, time.format)).next();
+    let envelope = envelope(event, scene, moment);
     let second_key = (replay != Replay::Off && !event.id.0.is_empty()).then(|| {
         let key = event.replay_key.as_ref().and_then(|template| scene.render(template, moment));
         let key = key.map_or_else(|| Sha256::digest(&body), Sha256::digest);
@@ -99,33 +106,51 @@ fn absent(what: &str, choice: &super::template::Choice) -> Unreadable {
     Unreadable(format!("{what} is missing: none of {} is there", names.join(", ")))
 }
 
-fn envelope(event: &Event, scene: &Scene<'_>) -> Option<String> {
-    let found = event.envelope.iter().filter_map(|(name, reference)| {
-        Some((name.clone(), Value::from(scene.text(reference, Moment::default())?)))
-    });
+fn envelope(event: &Event, scene: &Scene<'_>, moment: Moment<'_>) -> Option<String> {
+    let found = event
+        .envelope
+        .iter()
+        .filter_map(|(name, reference)| Some((name.clone(), Value::from(scene.text(reference, moment)?))));
     let found: serde_json::Map<String, Value> = found.collect();
     (!found.is_empty()).then(|| Value::Object(found).to_string())
 }
 
-/// The exact texts of the elements that a pointer with `*` leads to.
-fn items<'t>(text: &'t str, path: &[&str], found: &mut Vec<&'t RawValue>) -> Result<(), Unreadable> {
+/// An item's exact text, and that of the element that its list stands in.
+struct Item<'t> {
+    item: &'t RawValue,
+    around: Option<&'t str>,
+}
+
+/// Finds the items of every list that a pointer with `*` leads to, and counts those lists. An element without the list
+/// has none of these events.
+fn items<'t>(
+    text: &'t str,
+    path: &[&str],
+    around: Option<&'t str>,
+    found: &mut Vec<Item<'t>>,
+) -> Result<usize, Unreadable> {
     let Some((step, rest)) = path.split_first() else {
         let list: Vec<&RawValue> = json::read(text, "a list of events")?;
-        found.extend(list);
+        found.extend(list.into_iter().map(|item| Item { item, around }));
         return if found.len() > MAX_EVENTS {
             Err(Unreadable(format!("more than {MAX_EVENTS} events in one request")))
         } else {
-            Ok(())
+            Ok(1)
         };
     };
     if *step == "*" {
         let list: Vec<&RawValue> = json::read(text, "a list")?;
-        return list.into_iter().try_for_each(|element| items(element.get(), rest, found));
+        // An empty list on the way holds nothing, and is not a request of another form.
+        let mut lists = usize::from(list.is_empty());
+        for element in list {
+            lists += items(element.get(), rest, Some(element.get()), found)?;
+        }
+        return Ok(lists);
     }
     let key = step.replace("~1", "/").replace("~0", "~");
     let fields: HashMap<Cow<'_, str>, &RawValue> = json::read(text, "an object")?;
     match fields.get(key.as_str()) {
-        Some(field) => items(field.get(), rest, found),
-        None => Err(Unreadable(format!("there is no list of events at `{key}`"))),
+        Some(field) => items(field.get(), rest, around.or(Some(text)), found),
+        None => Ok(0),
     }
 }

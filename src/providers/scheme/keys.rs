@@ -1,6 +1,6 @@
 //! The configured secret as key material, and signatures as bytes.
 
-use super::table::{Algorithm, Encoding, KeyForm};
+use super::table::{Algorithm, Encoding, KeyForm, Verify};
 use crate::providers::proof::{Hash, PublicKey, SignatureScheme, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -16,8 +16,9 @@ pub(super) enum Key {
     Text,
 }
 
-/// Makes a key of the configured text; the error says what the text must be.
-pub(super) fn key(algorithm: Algorithm, form: KeyForm, secret: &SecretString) -> Result<Key, String> {
+/// Makes a key of the configured text for one way to prove; the error says what the text must be.
+pub(super) fn key(rule: &Verify, secret: &SecretString) -> Result<Key, String> {
+    let (algorithm, form) = (rule.algorithm, rule.secret);
     if secret.expose_secret().trim().is_empty() {
         return Err("text that is not empty: an empty key proves anything".to_owned());
     }
@@ -29,6 +30,15 @@ pub(super) fn key(algorithm: Algorithm, form: KeyForm, secret: &SecretString) ->
             }
             Ok(Key::Bytes(bytes.into()))
         }
+        // The key is in the certificate; the secret is only part of what is signed.
+        Kind::Signature(_) if rule.certificate.is_some() => Ok(Key::Text),
+        Kind::Jwt => match &rule.jwt {
+            Some(jwt) if jwt.has_keys() => Ok(Key::Text),
+            Some(jwt) if jwt.algorithms.iter().any(|algorithm| algorithm == "HS256") => {
+                Ok(Key::Bytes(bytes(form, secret.expose_secret())?.into()))
+            }
+            _ => public_key(SignatureScheme::RsaSha256, form, secret.expose_secret()).map(Key::Public),
+        },
         Kind::Signature(scheme) => public_key(scheme, form, secret.expose_secret()).map(Key::Public),
         _ => Ok(Key::Text),
     }

@@ -307,7 +307,7 @@ impl Tables {
                 .secret_prefix
                 .as_ref()
                 .is_none_or(|prefix| value.expose_secret().starts_with(prefix.as_str()));
-            made.push(match keys::key(rule.algorithm, rule.secret, &value) {
+            made.push(match keys::key(rule, &value) {
                 Ok(key) if fits => Some(key),
                 Ok(_) => None,
                 Err(expected) => {

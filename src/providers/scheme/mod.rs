@@ -190,3 +190,5 @@ impl Answer {
 
 #[cfg(test)]
 mod builtin_tests;
+#[cfg(test)]
+mod sample_tests;

@@ -25,6 +25,8 @@ pub(super) enum Reference {
     JsonKeyBeside(String),
     /// JSON pointer into the current item.
     Item(String),
+    /// JSON pointer into the element that holds the current item's list.
+    Around(String),
     /// A value of a signature made of pairs.
     Signature(String),
     /// Text of the proof's time.
@@ -47,6 +49,8 @@ pub(super) enum Reference {
     PathToken,
     /// Place of the item in its batch.
     Index,
+    /// An id that nobody has had before.
+    Unique,
     /// The configured secret.
     Secret,
     /// A configured parameter.
@@ -96,6 +100,7 @@ impl Reference {
             "form" => named(Self::Form),
             "json" => pointer(Self::Json),
             "item" => pointer(Self::Item),
+            "around" => pointer(Self::Around),
             "json_key_beside" => {
                 pointer(|pointer| Self::JsonKeyBeside(pointer.trim_start_matches('/').to_owned()))
             }
@@ -122,6 +127,7 @@ impl Reference {
             "index" => Ok(Self::Index),
             "secret" => Ok(Self::Secret),
             "kid" => Ok(Self::KeyId),
+            "unique" => Ok(Self::Unique),
             _ => Err(format!("there is no reference `{kind}`")),
         }
     }
@@ -151,6 +157,8 @@ impl std::fmt::Display for Reference {
             Self::Json(pointer) => write!(f, "json:{pointer}"),
             Self::JsonKeyBeside(name) => write!(f, "json_key_beside:/{name}"),
             Self::Item(pointer) => write!(f, "item:{pointer}"),
+            Self::Around(pointer) => write!(f, "around:{pointer}"),
+            Self::Unique => f.write_str("unique"),
             Self::Signature(name) => write!(f, "signature:{name}"),
             Self::Param(name) => write!(f, "param:{name}"),
             Self::FormSorted => f.write_str("form_sorted"),

@@ -38,9 +38,8 @@ pub(super) fn check(table: &Table) -> Result<(), Fault> {
 
 fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
     let kind = rule.algorithm.kind();
-    let signed = rule.signed.iter().chain(rule.signed_parts.iter().flatten());
     let signs = |test: &dyn Fn(&Reference) -> bool| {
-        signed.clone().flat_map(Template::references).any(|reference| reference.involves(test))
+        rule.signed_templates().flat_map(Template::references).any(|reference| reference.involves(test))
     };
     match kind {
         Kind::Hmac(_) | Kind::Digest(_) | Kind::Signature(_) => {
@@ -51,7 +50,8 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
                 return Err("one of `signed` and `signed_parts` must say what is signed".to_owned());
             }
         }
-        Kind::Token | Kind::Basic => {
+        Kind::Basic => {}
+        Kind::Token => {
             if rule.signature.is_none() {
                 return Err("`signature` is missing: where does the token stand?".to_owned());
             }
@@ -75,15 +75,18 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
         let keys = jwt.keys_url.is_some() || jwt.key_request.is_some();
         for algorithm in &jwt.algorithms {
             match (algorithm.as_str(), keys) {
-                ("RS256" | "ES256", true) | ("HS256", false) => {}
-                ("RS256" | "ES256" | "HS256", _) => {
-                    return Err(format!("{algorithm} and the place of the keys do not go together"));
-                }
+                // Without a key set the configured secret is the public key, or the HMAC key.
+                ("RS256" | "ES256", _) | ("HS256", false) => {}
+                ("HS256", true) => return Err("HS256 has no key set: its key is the secret".to_owned()),
                 _ => return Err(format!("`{algorithm}` is none of RS256, ES256, HS256")),
             }
         }
         if jwt.algorithms.is_empty() {
             return Err("`algorithms` is empty".to_owned());
+        }
+        // Or a public key could be taken for an HMAC key.
+        if jwt.algorithms.len() > 1 && jwt.algorithms.iter().any(|algorithm| algorithm == "HS256") {
+            return Err("HS256 must stand alone in `algorithms`".to_owned());
         }
         let items = jwt
             .references()
@@ -148,12 +151,13 @@ fn event(event: &Event) -> Result<(), String> {
         return Err("a secret must not become part of an event".to_owned());
     }
     let mut references = all.iter().flat_map(|choice| &choice.0).flat_map(Template::references);
-    if event.each.is_none()
-        && references.any(|reference| matches!(reference, Reference::Item(_) | Reference::Index))
-    {
+    let in_item = |reference: &Reference| {
+        matches!(reference, Reference::Item(_) | Reference::Around(_) | Reference::Index)
+    };
+    if event.each.0.is_empty() && references.any(|reference| reference.involves(&in_item)) {
         return Err("`item:` and `index` have a meaning only with `each`".to_owned());
     }
-    if event.each.as_ref().is_some_and(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
+    if event.each.0.iter().any(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
         return Err("`each` must be a JSON pointer such as `/events`".to_owned());
     }
     Ok(())
@@ -185,6 +189,10 @@ pub(super) fn secret_headers(table: &Table) -> Vec<String> {
     let mut names = Vec::new();
     for rule in table.verify.iter().map(toml::Spanned::get_ref) {
         let place = match rule.algorithm.kind() {
+            Kind::Basic if rule.signature.is_none() => {
+                names.push("authorization".to_owned());
+                None
+            }
             Kind::Token | Kind::Basic => rule.signature.as_ref().map(|place| &place.from),
             Kind::Jwt => rule.jwt.as_ref().map(|jwt| &jwt.from),
             _ => None,

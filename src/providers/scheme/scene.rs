@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// Values of an instance's parameters.
 pub(super) type Params = BTreeMap<String, SecretString>;
@@ -31,6 +32,8 @@ pub(super) struct Scene<'a> {
 pub(super) struct Moment<'a> {
     /// The item of a batch, and its place.
     pub(super) item: Option<(usize, &'a Value)>,
+    /// The element that holds the item's list.
+    pub(super) around: Option<&'a Value>,
     /// A signature's pairs.
     pub(super) pairs: &'a [(&'a str, &'a str)],
     /// Text of the proof's time.
@@ -89,6 +92,8 @@ impl<'a> Scene<'a> {
             Reference::FormSorted => Cow::Owned(sorted(self.form())),
             Reference::Json(pointer) => owned(scalar(self.json()?.pointer(pointer)?)?),
             Reference::Item(pointer) => owned(scalar(at.item?.1.pointer(pointer)?)?),
+            Reference::Around(pointer) => owned(scalar(at.around?.pointer(pointer)?)?),
+            Reference::Unique => owned(Uuid::now_v7().to_string()),
             Reference::JsonKeyBeside(name) => {
                 Cow::Borrowed(self.json()?.as_object()?.keys().find(|key| *key != name)?.as_bytes())
             }

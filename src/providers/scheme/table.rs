@@ -1,7 +1,7 @@
 //! The tables as they stand in TOML; docs/providers.md is their reference.
 
 use super::reference::Reference;
-use super::template::{Choice, Template};
+use super::template::{Choice, OneOrMany, Template};
 use crate::providers::Replay;
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -108,7 +108,7 @@ pub(super) struct Verify {
     pub(super) secret: KeyForm,
     pub(super) signature: Option<SignaturePlace>,
     pub(super) signed: Option<Template>,
-    pub(super) signed_parts: Option<Vec<Template>>,
+    pub(super) signed_parts: Option<Parts>,
     pub(super) time: Option<TimeRule>,
     pub(super) each: Option<String>,
     #[serde(default)]
@@ -117,6 +117,31 @@ pub(super) struct Verify {
     pub(super) urls: Vec<UrlForm>,
     pub(super) certificate: Option<Certificate>,
     pub(super) jwt: Option<Jwt>,
+}
+
+/// Pieces of what is signed: one list, or several of which any may be the one that the sender signed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Parts {
+    One(Vec<Template>),
+    AnyOf(Vec<Vec<Template>>),
+}
+
+impl Parts {
+    pub(super) fn lists(&self) -> &[Vec<Template>] {
+        match self {
+            Self::One(list) => std::slice::from_ref(list),
+            Self::AnyOf(lists) => lists,
+        }
+    }
+}
+
+impl Verify {
+    /// Every template of what is signed.
+    pub(super) fn signed_templates(&self) -> impl Iterator<Item = &Template> {
+        let parts = self.signed_parts.iter().flat_map(|parts| parts.lists()).flatten();
+        self.signed.iter().chain(parts)
+    }
 }
 
 /// How the proof is made.
@@ -206,6 +231,8 @@ pub(super) enum TimeFormat {
     /// RFC 3339 with an offset.
     #[default]
     Rfc3339,
+    /// RFC 2822, as in mails.
+    Rfc2822,
 }
 
 /// An equality beside the signature.
@@ -259,6 +286,8 @@ pub(super) struct Jwt {
     pub(super) claims: BTreeMap<String, ClaimEntry>,
     pub(super) body_sha256_claim: Option<String>,
     pub(super) max_age: Option<u32>,
+    #[serde(default = "yes")]
+    pub(super) expires: bool,
     #[serde(default = "sixty")]
     pub(super) leeway: u32,
 }
@@ -303,12 +332,14 @@ pub(super) struct When {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Event {
-    pub(super) each: Option<String>,
+    #[serde(default)]
+    pub(super) each: OneOrMany<String>,
     pub(super) id: Choice,
     pub(super) r#type: Choice,
     #[serde(default)]
     pub(super) subject: Choice,
-    pub(super) time: Option<EventTime>,
+    #[serde(default)]
+    pub(super) time: OneOrMany<EventTime>,
     #[serde(default)]
     pub(super) format: Format,
     pub(super) r#in: Option<Reference>,

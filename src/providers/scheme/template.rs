@@ -3,7 +3,8 @@
 use super::reference::Reference;
 use serde::Deserialize;
 
-/// Text with references in braces; `{{` and `}}` are braces, `{ref?}` may be absent.
+/// Text with references in braces; `{{` and `}}` are braces, `{ref?}` may be absent, `{ref!}` must be there and is not
+/// written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Template {
@@ -15,8 +16,19 @@ pub(super) struct Template {
 pub(super) enum Part {
     /// Stands as it is.
     Text(String),
-    /// A value of the request; without it the template does not resolve, unless it is optional.
-    Value { reference: Reference, optional: bool },
+    /// A value of the request.
+    Value { reference: Reference, presence: Presence },
+}
+
+/// What the absence of a value means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Without it the template does not resolve.
+    Needed,
+    /// It may be absent.
+    Optional,
+    /// Without it the template does not resolve; it is not written.
+    Guard,
 }
 
 impl Template {
@@ -43,9 +55,13 @@ impl Template {
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
             }
-            let (name, optional) =
-                rest[..end].strip_suffix('?').map_or((&rest[..end], false), |name| (name, true));
-            parts.push(Part::Value { reference: Reference::parse(name)?, optional });
+            let name = &rest[..end];
+            let (name, presence) = match name.as_bytes().last() {
+                Some(b'?') => (&name[..end - 1], Presence::Optional),
+                Some(b'!') => (&name[..end - 1], Presence::Guard),
+                _ => (name, Presence::Needed),
+            };
+            parts.push(Part::Value { reference: Reference::parse(name)?, presence });
             rest = &rest[end + 1..];
         }
         plain.push_str(rest);
@@ -64,10 +80,10 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => rendered.extend_from_slice(text.as_bytes()),
-                Part::Value { reference, optional } => match value(reference) {
-                    Some(value) => rendered.extend_from_slice(&value),
-                    None if *optional => {}
-                    None => return None,
+                Part::Value { reference, presence } => match (value(reference), presence) {
+                    (Some(_), Presence::Guard) | (None, Presence::Optional) => {}
+                    (Some(value), _) => rendered.extend_from_slice(&value),
+                    (None, _) => return None,
                 },
             }
         }
@@ -92,32 +108,46 @@ impl TryFrom<String> for Template {
 }
 
 /// One template, or several of which the first that resolves counts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Choice(pub(super) Vec<Template>);
+pub(super) type Choice = OneOrMany<Template>;
 
-impl<'de> Deserialize<'de> for Choice {
+/// One of something, or a list of them.
+#[derive(Debug, Clone)]
+pub(super) struct OneOrMany<T>(pub(super) Vec<T>);
+
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> serde::de::Visitor<'de> for OneOrMany {
-            type Value = Choice;
+        struct List<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for List<T> {
+            type Value = OneOrMany<T>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a template, or a list of templates")
+                f.write_str("one, or a list of them")
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Choice, E> {
-                Template::parse(text).map(|template| Choice(vec![template])).map_err(E::custom)
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::deserialize(serde::de::value::StrDeserializer::new(text)).map(|one| OneOrMany(vec![one]))
             }
 
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Choice, A::Error> {
-                let mut templates = Vec::new();
-                while let Some(template) = list.next_element()? {
-                    templates.push(template);
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    .map(|one| OneOrMany(vec![one]))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(one) = list.next_element()? {
+                    all.push(one);
                 }
-                Ok(Choice(templates))
+                Ok(OneOrMany(all))
             }
         }
-        deserializer.deserialize_any(OneOrMany)
+        deserializer.deserialize_any(List(std::marker::PhantomData))
     }
 }
 
@@ -142,6 +172,8 @@ mod tests {
         assert_eq!(render("{{{header:a}}}").as_deref(), Some("{1}"));
         assert_eq!(render("x{header:b?}y").as_deref(), Some("xy"));
         assert_eq!(render("x{header:b}y"), None);
+        assert_eq!(render("x{header:a!}y").as_deref(), Some("xy"));
+        assert_eq!(render("x{header:b!}y"), None);
         assert_eq!(render("").as_deref(), Some(""));
     }
 

@@ -14,6 +14,7 @@ pub(super) fn instant(text: &str, format: TimeFormat) -> Option<DateTime<Utc>> {
     match format {
         TimeFormat::Unix => DateTime::from_timestamp(number()?, 0),
         TimeFormat::UnixMs => DateTime::from_timestamp_millis(number()?),
+        TimeFormat::Rfc2822 => DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc()),
         TimeFormat::Rfc3339 => DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc()),
     }
 }

@@ -59,12 +59,23 @@ impl Attempt<'_> {
         moment: Moment<'s>,
         check: &Check<'_>,
     ) -> Result<(), Unproven> {
-        match self.rule.algorithm.kind() {
-            Kind::Jwt => return asymmetric::token(self.rule, self.secret, scene, moment, check),
-            Kind::Postback => return asymmetric::postback(self.rule, scene, moment, check),
-            _ => {}
+        if matches!(self.rule.algorithm.kind(), Kind::Jwt | Kind::Postback) {
+            let stamp =
+                self.rule.time.as_ref().map(|rule| self.timed(rule, scene, moment, check)).transpose()?;
+            let urls = urls::candidates(scene.request, self.registered_url, &self.rule.urls);
+            let url = urls.first().map(String::as_str);
+            let moment = Moment { time: stamp.as_deref(), url, ..moment };
+            return match self.rule.algorithm.kind() {
+                Kind::Jwt => asymmetric::token(self.rule, self.key, scene, moment, check),
+                _ => asymmetric::postback(self.rule, scene, moment, check),
+            };
         }
-        let Some(place) = &self.rule.signature else { return Err(Unproven::Malformed) };
+        let basic = basic_place();
+        let place = match &self.rule.signature {
+            Some(place) => place,
+            None if self.rule.algorithm.kind() == Kind::Basic => &basic,
+            None => return Err(Unproven::Malformed),
+        };
         let found = find(place, scene, moment).ok_or_else(|| {
             check.step("signature", false, || format!("{} is missing or repeated", describe(place)));
             Unproven::Missing
@@ -121,36 +132,38 @@ impl Attempt<'_> {
         };
         let key = asymmetric::certificate_key(self.rule, scene, moment, check)?;
         for url in &urls {
-            let signed = signed(self.rule, scene, Moment { url: Some(url), ..moment }).ok_or_else(|| {
+            let all = signed(self.rule, scene, Moment { url: Some(url), ..moment });
+            if all.is_empty() {
                 check.step("signed bytes", false, || "a value that is signed is missing".to_owned());
-                Unproven::Missing
-            })?;
-            check.step("signed bytes", true, || {
-                let url = if needs_url { format!(", with the URL {url}") } else { String::new() };
-                let digest = hex::encode(digest(Hash::Sha256, &signed));
-                format!("{} bytes, SHA-256 {digest}{url}", signed.len())
-            });
-            let matched = match (self.rule.algorithm.kind(), key.as_ref(), self.key) {
-                (Kind::Hmac(hash), _, Key::Bytes(bytes)) => {
-                    equal(&given, &proof::hmac(hash, bytes.expose_secret(), &signed))
+                return Err(Unproven::Missing);
+            }
+            for signed in all {
+                check.step("signed bytes", true, || {
+                    let url = if needs_url { format!(", with the URL {url}") } else { String::new() };
+                    let digest = hex::encode(digest(Hash::Sha256, &signed));
+                    format!("{} bytes, SHA-256 {digest}{url}", signed.len())
+                });
+                let matched = match (self.rule.algorithm.kind(), key.as_ref(), self.key) {
+                    (Kind::Hmac(hash), _, Key::Bytes(bytes)) => {
+                        equal(&given, &proof::hmac(hash, bytes.expose_secret(), &signed))
+                    }
+                    (Kind::Digest(hash), _, _) => equal(&given, &digest(hash, &signed)),
+                    (Kind::Signature(scheme), Some(key), _)
+                    | (Kind::Signature(scheme), None, Key::Public(key)) => {
+                        given.iter().any(|given| key.verify(scheme, &signed, given))
+                    }
+                    _ => false,
+                };
+                if matched {
+                    return verdict(true, check);
                 }
-                (Kind::Digest(hash), _, _) => equal(&given, &digest(hash, &signed)),
-                (Kind::Signature(scheme), Some(key), _)
-                | (Kind::Signature(scheme), None, Key::Public(key)) => {
-                    given.iter().any(|given| key.verify(scheme, &signed, given))
-                }
-                _ => false,
-            };
-            if matched {
-                return verdict(true, check);
             }
         }
         verdict(false, check)
     }
 
     fn signs_url(&self) -> bool {
-        let parts = self.rule.signed.iter().chain(self.rule.signed_parts.iter().flatten());
-        parts.flat_map(super::template::Template::references).any(|reference| {
+        self.rule.signed_templates().flat_map(super::template::Template::references).any(|reference| {
             reference.involves(&|inner| matches!(inner, Reference::Url | Reference::UrlDecoded))
         })
     }
@@ -186,13 +199,17 @@ impl Attempt<'_> {
     }
 }
 
-fn signed<'s>(rule: &Verify, scene: &'s Scene<'s>, moment: Moment<'s>) -> Option<Vec<u8>> {
+/// What the sender may have signed, most likely first; empty if a value of it is missing.
+fn signed<'s>(rule: &Verify, scene: &'s Scene<'s>, moment: Moment<'s>) -> Vec<Vec<u8>> {
     match (&rule.signed, &rule.signed_parts) {
-        (Some(template), _) => scene.render(template, moment),
+        (Some(template), _) => scene.render(template, moment).into_iter().collect(),
         (None, Some(parts)) => {
-            Some(parts.iter().filter_map(|part| scene.render(part, moment)).flatten().collect())
+            let list = |parts: &Vec<super::template::Template>| {
+                parts.iter().filter_map(|part| scene.render(part, moment)).flatten().collect()
+            };
+            parts.lists().iter().map(list).collect()
         }
-        (None, None) => None,
+        (None, None) => Vec::new(),
     }
 }
 
@@ -216,7 +233,7 @@ pub(super) fn to_sign(
         Some(rule) => Some(scene.text(&rule.from, moment)?),
         None => None,
     };
-    signed(rule, scene, Moment { time: time.as_deref(), ..moment })
+    signed(rule, scene, Moment { time: time.as_deref(), ..moment }).into_iter().next()
 }
 
 fn verdict(matched: bool, check: &Check<'_>) -> Result<(), Unproven> {
@@ -234,6 +251,18 @@ fn verdict(matched: bool, check: &Check<'_>) -> Result<(), Unproven> {
 fn equal(given: &[Vec<u8>], expected: &[u8]) -> bool {
     // All are compared, so that the time tells nothing of which came close.
     given.iter().fold(false, |found, given| found | bool::from(given.as_slice().ct_eq(expected)))
+}
+
+/// Where HTTP Basic stands unless a table says otherwise.
+fn basic_place() -> SignaturePlace {
+    SignaturePlace {
+        from: Reference::Header("authorization".to_owned()),
+        encoding: super::table::Encoding::Text,
+        prefix: None,
+        separator: None,
+        pair: None,
+        key: None,
+    }
 }
 
 fn basic(given: &str) -> Option<Vec<u8>> {
@@ -311,7 +340,10 @@ fn candidates<'t>(
         (Some(_), Some(key)) => pairs.iter().filter(|pair| pair.0 == key).map(|pair| pair.1).collect(),
         _ => found.iter().flat_map(|text| split(text, place.separator.as_deref())).collect(),
     };
+    // A proxy that joins repeated lines into one puts a space behind the comma.
+    let joined = matches!(place.from, Reference::Headers(_));
     all.into_iter()
+        .map(|text| if joined { text.trim() } else { text })
         .filter_map(|text| match &place.prefix {
             Some(prefix) => text.strip_prefix(prefix.as_str()),
             None => Some(text),
