@@ -33,7 +33,7 @@ pub struct KeyLocation {
     pub pointer: String,
 }
 
-/// PayPal's verify-webhook-signature call: everything but the credentials.
+/// `PayPal`'s verify-webhook-signature call: everything but the credentials.
 #[derive(Debug, Clone)]
 pub struct Postback {
     /// The JSON to post, with the webhook's raw bytes spliced in.

@@ -1,10 +1,16 @@
 //! The cryptography of proofs: bytes in, verdict out. No scheme, no request, no network.
 
+mod anchors;
 pub mod certificate;
 pub mod jwt;
 mod key;
+mod pem;
+mod signing_key;
+#[cfg(test)]
+pub(crate) mod testdata;
 
 pub use key::{BadKey, PublicKey, SignatureScheme};
+pub use signing_key::{SigningKey, SigningKeyError};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
