@@ -88,8 +88,8 @@ fn one(
     };
     let event_type =
         scene.first(&event.r#type, moment).ok_or_else(|| absent("the event type", &event.r#type))?;
-    let times = event.time.0.iter();
-    let occurred_at = times.filter_map(|time| instant(&scene.text(&time.from, moment)?, time.format)).next();
+    let mut times = event.time.0.iter();
+    let occurred_at = times.find_map(|time| instant(&scene.text(&time.from, moment)?, time.format));
     let envelope = envelope(event, scene, moment);
     let second_key = (replay != Replay::Off && !event.id.0.is_empty()).then(|| {
         let key = event.replay_key.as_ref().and_then(|template| scene.render(template, moment));

@@ -50,7 +50,6 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
                 return Err("one of `signed` and `signed_parts` must say what is signed".to_owned());
             }
         }
-        Kind::Basic => {}
         Kind::Token => {
             if rule.signature.is_none() {
                 return Err("`signature` is missing: where does the token stand?".to_owned());
@@ -60,7 +59,7 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
         Kind::Postback if rule.signed.is_none() => {
             return Err("`signed` is missing: what is the sender asked?".to_owned());
         }
-        Kind::Jwt | Kind::Postback => {}
+        Kind::Basic | Kind::Jwt | Kind::Postback => {}
     }
     if matches!(kind, Kind::Digest(_)) && !signs(&|reference| *reference == Reference::Secret) {
         return Err("a plain hash proves nothing unless `signed` holds {secret}".to_owned());
