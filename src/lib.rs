@@ -2,7 +2,8 @@
 //!
 //! An event walks through the rooms in one direction: [`http`] routes it, [`providers`] prove and parse it,
 //! [`inbox`] stores it once, [`sync`] acts on it through [`upstream`]. [`keyring`] fetches the keys and certificates
-//! that proofs need, [`queue`] is the one work engine and [`db`] the one database. `ARCHITECTURE.md` tells one event's way from socket to commit.
+//! that proofs need, [`queue`] is the one work engine and [`db`] the one database. `ARCHITECTURE.md` tells one event's
+//! way from socket to commit.
 
 pub mod cli;
 pub mod clock;
@@ -13,7 +14,9 @@ pub mod http;
 pub mod inbox;
 pub mod keyring;
 pub mod providers;
+pub mod quarantine;
 pub mod queue;
+pub mod records;
 pub mod sync;
 pub mod telemetry;
 pub mod upstream;

@@ -50,8 +50,11 @@ const STALE: Duration = Duration::hours(24);
 /// Longest time for one need: a turn behind somebody else's fetch, and the own one.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Keys, certificates and verdicts from outside.
-pub struct Keyring {
+/// Keys, certificates and verdicts from outside. Clones share them.
+#[derive(Clone)]
+pub struct Keyring(Arc<Inner>);
+
+struct Inner {
     settings: KeyringSettings,
     clock: Clock,
     fetcher: Fetcher,
@@ -66,7 +69,7 @@ pub struct Keyring {
 impl Keyring {
     /// An empty one. Nothing is read or fetched before it is needed.
     pub fn new(settings: KeyringSettings, clock: Clock) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             fetcher: Fetcher::new(settings.url_overrides.clone()),
             budget: Budget::default(),
             certificates: Shelf::new(CERTIFICATES, STALE),
@@ -76,7 +79,7 @@ impl Keyring {
             no_anchors: Anchors::default(),
             settings,
             clock,
-        }
+        }))
     }
 
     /// Gets what is needed, so that the next verification finds it; at once, if it is there, or could not be had a
@@ -86,15 +89,15 @@ impl Keyring {
             Needed::Certificate(url) => (Kind::Certificate, Some(url)),
             Needed::Key(location, _) => (kind_of(location), Some(&location.url)),
             Needed::Verdict(_) => {
-                (Kind::Verdict, self.settings.paypal.as_ref().map(|paypal| &paypal.base_url))
+                (Kind::Verdict, self.0.settings.paypal.as_ref().map(|paypal| &paypal.base_url))
             }
         };
         let host = host.map(host_of).unwrap_or_default();
         let fetch = async {
             match needed {
-                Needed::Certificate(url) => self.supply_certificate(url).await,
-                Needed::Key(location, id) => self.supply_key(location, id).await,
-                Needed::Verdict(postback) => self.verdicts.supply(&self.fetcher, postback).await,
+                Needed::Certificate(url) => self.0.supply_certificate(url).await,
+                Needed::Key(location, id) => self.0.supply_key(location, id).await,
+                Needed::Verdict(postback) => self.0.verdicts.supply(&self.0.fetcher, postback).await,
             }
         };
         let too_late = |_| Err(KeyringError::Fetch { kind: what, host, reason: Reason::Timeout });
@@ -103,6 +106,12 @@ impl Keyring {
 
     /// Reads the trusted roots, once; what cannot be read then is an error until the restart.
     pub async fn load_roots(&self) -> Result<(), KeyringError> {
+        self.0.load_roots().await
+    }
+}
+
+impl Inner {
+    async fn load_roots(&self) -> Result<(), KeyringError> {
         let load = || async {
             let settings = self.settings.clone();
             let loaded = tokio::task::spawn_blocking(move || roots::load(&settings)).await;
@@ -193,25 +202,25 @@ impl Keyring {
 
 impl Evidence for Keyring {
     fn certificate(&self, url: &Url) -> Option<Bytes> {
-        match self.certificates.find(url.as_str(), self.clock.now(), |_| true) {
+        match self.0.certificates.find(url.as_str(), self.0.clock.now(), |_| true) {
             Find::Use(text) => Some(text),
             _ => None,
         }
     }
 
     fn keys(&self, location: &KeyLocation, kid: &str) -> Option<Arc<KeySet>> {
-        match self.key_sets.find(&name(location), self.clock.now(), |set| set.get(kid).is_some()) {
+        match self.0.key_sets.find(&name(location), self.0.clock.now(), |set| set.get(kid).is_some()) {
             Find::Use(set) => Some(set),
             _ => None,
         }
     }
 
     fn verdict(&self, postback: &Postback) -> Option<bool> {
-        self.verdicts.known(postback)
+        self.0.verdicts.known(postback)
     }
 
     fn anchors(&self) -> &Anchors {
-        self.anchors.get().and_then(|loaded| loaded.as_ref().ok()).unwrap_or(&self.no_anchors)
+        self.0.anchors.get().and_then(|loaded| loaded.as_ref().ok()).unwrap_or(&self.0.no_anchors)
     }
 }
 

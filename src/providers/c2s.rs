@@ -2,14 +2,15 @@
 //! send no header. Its documentation shows no body; these are the shapes that receivers see
 //! (facts/c2s-stripe-paypal-twilio.md 1.4).
 
+use super::proof::SigningKey;
 use super::{
-    Check, Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable,
-    json,
+    Check, Incoming, KnownSecret, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven,
+    Unreadable, json,
 };
 use crate::crypto::same_secret;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -17,14 +18,13 @@ use serde_json::value::RawValue;
 const TOKEN_HEADER: &str = "x-webhook-token";
 
 /// C2S's webhooks.
-#[derive(Debug)]
 pub struct C2s {
-    secrets: Vec<SecretString>,
+    secrets: Vec<KnownSecret>,
 }
 
 impl C2s {
     /// Proven by any of `secrets`.
-    pub fn new(secrets: Vec<SecretString>) -> Self {
+    pub fn new(secrets: Vec<KnownSecret>) -> Self {
         Self { secrets }
     }
 }
@@ -42,8 +42,10 @@ impl Provider for C2s {
         }
         let matches =
             |given: &Option<Vec<u8>>, secret| given.as_ref().is_some_and(|given| same_secret(given, secret));
-        let index =
-            self.secrets.iter().position(|secret| matches(&header, secret) || matches(&query, secret));
+        let index = self
+            .secrets
+            .iter()
+            .position(|secret| matches(&header, &secret.value) || matches(&query, &secret.value));
         index.map(|index| Proof::new(request, check.now, index)).ok_or(Unproven::Mismatch)
     }
 
@@ -66,11 +68,25 @@ impl Provider for C2s {
         }
     }
 
-    fn secret_headers(&self) -> &'static [&'static str] {
-        &[TOKEN_HEADER]
+    fn secret_ids(&self) -> Vec<&str> {
+        self.secrets.iter().map(|secret| secret.id.as_str()).collect()
     }
 
-    fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample> {
+    fn secret_parameters(&self) -> Vec<String> {
+        vec!["token".to_owned()]
+    }
+
+    fn secret_headers(&self) -> Vec<String> {
+        vec![TOKEN_HEADER.to_owned()]
+    }
+
+    fn sample(
+        &self,
+        event_type: &str,
+        _base: &str,
+        _key: Option<&SigningKey>,
+        now: DateTime<Utc>,
+    ) -> Option<Result<SignedSample, String>> {
         self.sample_types().contains(&event_type).then_some(())?;
         let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let body = serde_json::json!({
@@ -81,12 +97,21 @@ impl Provider for C2s {
                 "customer": {"name": "Cliente de Exemplo"}, "lead_status": {"alias": "new", "name": "Novo"},
             },
         });
-        let headers = vec![("X-Webhook-Token", self.secrets.first()?.expose_secret().to_owned())];
-        Some(SignedSample { query: String::new(), headers, body: body.to_string() })
+        let secret = self.secrets.first()?.value.expose_secret();
+        let headers = vec![
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+            ("X-Webhook-Token".to_owned(), secret.to_owned()),
+        ];
+        Some(Ok(SignedSample {
+            method: "POST".to_owned(),
+            query: String::new(),
+            headers,
+            body: body.to_string(),
+        }))
     }
 
-    fn sample_types(&self) -> &'static [&'static str] {
-        &["on_create_lead", "on_update_lead", "on_close_lead"]
+    fn sample_types(&self) -> Vec<&str> {
+        vec!["on_create_lead", "on_update_lead", "on_close_lead"]
     }
 }
 
@@ -139,6 +164,7 @@ impl Lead {
             occurred_at: Some(self.updated_at),
             body,
             envelope: None,
+            second_key: None,
         }
         .checked()
     }
@@ -223,7 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn provider() -> C2s {
-        C2s::new(vec!["s3".into()])
+        C2s::new(vec![KnownSecret { id: "one".to_owned(), value: "s3".into() }])
     }
 
     fn parse(body: &str) -> Result<Parsed, Unreadable> {

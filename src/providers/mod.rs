@@ -9,15 +9,21 @@ mod json;
 pub mod moysklad;
 pub mod proof;
 mod registry;
-pub mod stripe;
+pub mod scheme;
 mod trace;
+pub mod vectors;
 
-pub use registry::Registry;
+pub use registry::{Configured, KnownSecret, LearnedSecrets, Providers, Registry, tables};
 pub use trace::{Step, Trace};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use evidence::{Evidence, Needed};
+use ipnet::IpNet;
+use proof::SigningKey;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 /// Longest `event_id`, in bytes: a unique index has to hold it.
 pub const MAX_EVENT_ID: usize = 512;
@@ -171,6 +177,82 @@ pub struct Incoming {
     pub body: Bytes,
     /// What the request said about all its events outside their own bytes, as JSON text.
     pub envelope: Option<String>,
+    /// A key beside the id, where the id is not covered by the proof.
+    pub second_key: Option<SecondKey>,
+}
+
+/// A key that a captured request keeps when it comes back under another id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecondKey {
+    /// SHA-256 of the event's bytes, or of what the scheme says instead.
+    pub key: [u8; 32],
+    /// Whether a known key under a new id counts as a duplicate; if not, it is stored as a suspected replay.
+    pub drop: bool,
+}
+
+/// What to do with known bytes under a new id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replay {
+    /// Nothing: the id is proven, or bodies repeat by nature.
+    #[default]
+    Off,
+    /// Keep it, and let no handler see it before an operator has.
+    Flag,
+    /// Count it as a duplicate.
+    Drop,
+}
+
+/// The answer to a request that only sets things up.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// A secret that the request offered.
+    pub learned: Option<SecretString>,
+}
+
+/// Whether a request only sets things up.
+#[derive(Debug)]
+pub enum Handshook {
+    /// It is a delivery.
+    NotOne,
+    /// It is answered so.
+    Answer(Answer),
+    /// It would be, but is not genuine, or cannot be told yet.
+    Unproven(Unproven),
+}
+
+/// How a delivery is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyRule {
+    /// Status of a success.
+    pub status: u16,
+    /// Body of a success, instead of the receipt.
+    pub body: Option<String>,
+    /// Errors have no body.
+    pub bare_errors: bool,
+}
+
+impl Default for ReplyRule {
+    fn default() -> Self {
+        Self { status: 200, body: None, bare_errors: false }
+    }
+}
+
+/// Who may call a provider's route, beside the limits that hold for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Networks that may call; none: all may.
+    pub allow: Vec<IpNet>,
+    /// Requests a second.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Longest body.
+    pub max_body_bytes: Option<usize>,
 }
 
 /// What a genuine, readable request holds.
@@ -224,25 +306,63 @@ pub trait Provider: Send + Sync {
     /// Reads the events of a proven request.
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable>;
 
-    /// Lower-case names of headers that hold a secret of this provider and must not be stored.
-    fn secret_headers(&self) -> &'static [&'static str] {
-        &[]
+    /// Answers a request that only sets things up.
+    fn handshake(&self, _request: &RawRequest<'_>, _check: &Check<'_>) -> Handshook {
+        Handshook::NotOne
     }
 
-    /// A signed request with a sample event, for `hookgate send`; `None` if there is no sample of this type.
-    fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample>;
+    /// Whether it has handshakes at all: then other methods than POST reach it.
+    fn has_handshakes(&self) -> bool {
+        false
+    }
+
+    /// Ids of its secrets, in the order of [`Proof::secret_index`].
+    fn secret_ids(&self) -> Vec<&str>;
+
+    /// Lower-case names of headers that hold a secret of this provider and must not be stored.
+    fn secret_headers(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Names of query parameters that hold a secret of this provider and must not be stored.
+    fn secret_parameters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether its route has a place for a token in the path.
+    fn has_path_token(&self) -> bool {
+        false
+    }
+
+    /// How a delivery is answered.
+    fn reply(&self) -> ReplyRule {
+        ReplyRule::default()
+    }
+
+    /// A signed request with a sample event for `hookgate send`, as it would come to the public URL `base`; `None` if
+    /// there is no sample of this type. Where the sender signs with a private key, `key` stands in for it; the error
+    /// says what is missing.
+    fn sample(
+        &self,
+        event_type: &str,
+        base: &str,
+        key: Option<&SigningKey>,
+        now: DateTime<Utc>,
+    ) -> Option<Result<SignedSample, String>>;
 
     /// The types that [`Provider::sample`] knows.
-    fn sample_types(&self) -> &'static [&'static str];
+    fn sample_types(&self) -> Vec<&str>;
 }
 
 /// A request that `hookgate send` posts.
 #[derive(Debug)]
 pub struct SignedSample {
+    /// The method.
+    pub method: String,
     /// Appended to the provider's route; holds the token where the proof is in the URL.
     pub query: String,
-    /// Headers beside `Content-Type: application/json`.
-    pub headers: Vec<(&'static str, String)>,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
 }

@@ -90,6 +90,8 @@ pub struct JwtRules {
     pub body_sha256_claim: Option<String>,
     /// Seconds since `iat` after which the token is too old, whatever `exp` says. Then `iat` must be there.
     pub max_age: Option<i64>,
+    /// Whether a token without `exp` is accepted: for senders that bind it to a body and never let it expire.
+    pub exp_optional: bool,
     /// Seconds by which the clocks may differ; not added to `max_age`.
     pub leeway: i64,
 }
@@ -167,7 +169,7 @@ pub fn key_id(token: &str) -> Result<Option<String>, JwtError> {
 
 /// The claims of `token`, if it fulfils the rules at `now`; `body` is what a hash among the claims is compared with.
 ///
-/// `exp` must be there, unless the token is bound to one body and to an age (Plaid sends none).
+/// `exp` must be there, unless the token is bound to one body and to an age (Plaid sends none) or the rules let it go.
 pub fn check(
     token: &str,
     rules: &JwtRules,
@@ -201,7 +203,7 @@ fn check_times(claims: &Map<String, Value>, rules: &JwtRules, now: i64) -> Resul
     let (expires, starts, issued) = (time("exp")?, time("nbf")?, time("iat")?);
     let bound_otherwise = rules.max_age.is_some() && rules.body_sha256_claim.is_some();
     match expires {
-        None if !bound_otherwise => return Err(missing("exp")),
+        None if !bound_otherwise && !rules.exp_optional => return Err(missing("exp")),
         Some(end) if now > end.saturating_add(rules.leeway) => return Err(JwtError::Expired),
         _ => {}
     }

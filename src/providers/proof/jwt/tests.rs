@@ -22,6 +22,7 @@ fn rules() -> JwtRules {
         ],
         body_sha256_claim: None,
         max_age: None,
+        exp_optional: false,
         leeway: 60,
     }
 }
