@@ -22,6 +22,7 @@ mod admin;
 mod c2s_enrichment;
 mod crash;
 mod database;
+mod keyring;
 mod moysklad_sync;
 mod private_cluster;
 mod queue;

@@ -8,7 +8,7 @@ use crate::db::embedded::Claim;
 use crate::db::{Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, KeyringSettings};
 use crate::providers::{LearnedSecrets, Providers, Registry};
 use crate::quarantine::Quarantine;
 use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
@@ -76,7 +76,7 @@ async fn serve(
     let draining = Arc::new(AtomicBool::new(false));
     let state = AppState {
         providers,
-        keyring: Keyring::default(),
+        keyring: Keyring::new(KeyringSettings::default(), Clock::system()),
         quarantine: Quarantine::default(),
         activity: Activity::default(),
         settings: settings.clone(),
