@@ -4,8 +4,10 @@
 //! case, alone (`stripe_api_key = "…"`) or split at a table (`[stripe]` `api_key = "…"`).
 
 mod source;
+mod upstreams;
 
 pub use source::{Env, Source};
+pub use upstreams::{Paypal, Sns, Twilio};
 
 use crate::crypto::MasterKey;
 use chrono::Duration;
@@ -59,6 +61,12 @@ pub struct Settings {
     pub work_api: WorkApi,
     /// Stripe.
     pub stripe: Stripe,
+    /// PayPal's API.
+    pub paypal: Paypal,
+    /// Twilio's API.
+    pub twilio: Twilio,
+    /// Amazon SNS.
+    pub sns: Sns,
     /// MoySklad.
     pub moysklad: Moysklad,
     /// `LOG_FORMAT`: `json`, or `text` (default) for people.
@@ -219,6 +227,9 @@ impl Settings {
                     source.parse("STRIPE_TOLERANCE_SECONDS", 300u32, SECONDS)?.into(),
                 ),
             },
+            paypal: Paypal::read(source)?,
+            twilio: Twilio::read(source)?,
+            sns: Sns::read(source)?,
             moysklad: Moysklad {
                 webhook_tokens: secrets(source, &["MOYSKLAD_WEBHOOK_TOKEN"]),
                 base_url: url(source, "MOYSKLAD_BASE_URL", "https://api.moysklad.ru/api/remap/1.2")?,
