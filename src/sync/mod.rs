@@ -4,11 +4,14 @@ pub mod c2s;
 pub mod events;
 mod handler;
 pub mod moysklad;
+mod names;
+pub mod paging;
 pub mod payments;
 pub mod stripe;
 pub mod tasks;
 
 pub use crate::queue::{HandlerError, Outcome};
+use handler::told;
 pub use handler::{Context, Event, Handler};
 
 use crate::config::Settings;
