@@ -7,6 +7,7 @@ pub mod moysklad;
 mod names;
 pub mod paging;
 pub mod payments;
+pub mod paypal;
 pub mod stripe;
 pub mod tasks;
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(stripe::StripeHandler::new(settings)),
+        Arc::new(paypal::PaypalHandler::new(settings)),
         Arc::new(c2s::C2sHandler::new(settings)),
         Arc::new(moysklad::MoyskladHandler::new(settings)),
     ]
