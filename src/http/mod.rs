@@ -6,6 +6,7 @@ mod client_address;
 mod events;
 mod extract;
 mod health;
+mod messages;
 mod payments;
 mod problem;
 mod rate_limit;

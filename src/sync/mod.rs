@@ -3,6 +3,7 @@
 pub mod c2s;
 pub mod events;
 mod handler;
+pub mod messages;
 pub mod moysklad;
 mod names;
 pub mod paging;
@@ -10,6 +11,7 @@ pub mod payments;
 pub mod paypal;
 pub mod stripe;
 pub mod tasks;
+pub mod twilio;
 
 pub use crate::queue::{HandlerError, Outcome};
 use handler::told;
@@ -23,6 +25,7 @@ pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(stripe::StripeHandler::new(settings)),
         Arc::new(paypal::PaypalHandler::new(settings)),
+        Arc::new(twilio::TwilioHandler::new(settings)),
         Arc::new(c2s::C2sHandler::new(settings)),
         Arc::new(moysklad::MoyskladHandler::new(settings)),
     ]
