@@ -2,6 +2,7 @@
 
 pub mod c2s;
 pub mod events;
+pub mod firebase;
 mod handler;
 pub mod messages;
 pub mod moysklad;
@@ -26,6 +27,7 @@ pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
         Arc::new(stripe::StripeHandler::new(settings)),
         Arc::new(paypal::PaypalHandler::new(settings)),
         Arc::new(twilio::TwilioHandler::new(settings)),
+        Arc::new(firebase::FirebaseHandler),
         Arc::new(c2s::C2sHandler::new(settings)),
         Arc::new(moysklad::MoyskladHandler::new(settings)),
     ]
