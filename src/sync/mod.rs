@@ -10,6 +10,7 @@ mod names;
 pub mod paging;
 pub mod payments;
 pub mod paypal;
+pub mod sns;
 pub mod stripe;
 pub mod tasks;
 pub mod twilio;
@@ -28,6 +29,7 @@ pub fn handlers(settings: &Settings) -> Vec<Arc<dyn Handler>> {
         Arc::new(paypal::PaypalHandler::new(settings)),
         Arc::new(twilio::TwilioHandler::new(settings)),
         Arc::new(firebase::FirebaseHandler),
+        Arc::new(sns::SnsHandler::new(settings)),
         Arc::new(c2s::C2sHandler::new(settings)),
         Arc::new(moysklad::MoyskladHandler::new(settings)),
     ]
