@@ -83,7 +83,8 @@ impl ClientCredentials {
             .map_err(|_| UpstreamError::Unreadable { upstream: reply.upstream, route: reply.route })?;
         bearer.set_sensitive(true);
         let life = granted.expires_in.map_or(UNTOLD_LIFE, Duration::from_secs).min(LONGEST_LIFE);
-        *token = Some(Token { bearer: bearer.clone(), until: asked + life.saturating_sub(MARGIN.min(life / 10)) });
+        *token =
+            Some(Token { bearer: bearer.clone(), until: asked + life.saturating_sub(MARGIN.min(life / 10)) });
         Ok(bearer)
     }
 
