@@ -429,18 +429,19 @@ async fn stripe_vectors_give_the_recommended_verdicts() {
                 value => vec![(name.to_lowercase(), value.as_str().unwrap().to_owned())],
             })
             .collect();
-        let request = hookgate::providers::RawRequest {
-            path_token: None,
-            query: "",
-            headers: headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
-            body: &body,
-        };
+        let request = hookgate::providers::RawRequest::post(
+            "",
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+            &body,
+        );
         let now = chrono::DateTime::from_timestamp(vector["now_unix"].as_i64().unwrap(), 0).unwrap();
         let stripe = hookgate::providers::stripe::Stripe::new(
             vec![text("secret").into()],
             chrono::Duration::seconds(300),
         );
-        let verdict = hookgate::providers::Provider::verify(&stripe, &request, now).is_ok();
+        let verdict =
+            hookgate::providers::Provider::verify(&stripe, &request, &hookgate::providers::Check::plain(now))
+                .is_ok();
         assert_eq!(verdict, vector["valid"].as_bool().unwrap(), "{}: {}", text("name"), text("why"));
     }
 }

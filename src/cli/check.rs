@@ -4,7 +4,7 @@ use super::session::{Opened, open};
 use super::{CliError, print_table};
 use crate::config::Settings;
 use crate::db::embedded::Claim;
-use crate::providers::Registry;
+use crate::providers::{LearnedSecrets, Registry};
 use serde_json::json;
 use std::time::Duration;
 use url::Url;
@@ -84,13 +84,17 @@ async fn database(settings: &mut Settings) -> Vec<Verdict> {
 }
 
 fn configuration(settings: &Settings) -> Vec<Verdict> {
-    let registry = Registry::new(settings);
-    let names: Vec<&str> = registry.names().collect();
-    let mut verdicts = vec![if names.is_empty() {
-        let detail = "none has a secret: set STRIPE_WEBHOOK_SECRET, WEBHOOK_SECRET or MOYSKLAD_WEBHOOK_TOKEN";
-        Verdict { what: "providers", state: State::Note, detail: detail.to_owned() }
-    } else {
-        Verdict { what: "providers", state: State::Good, detail: names.join(", ") }
+    let mut verdicts = vec![match Registry::new(settings, &LearnedSecrets::new()) {
+        Err(error) => Verdict { what: "providers", state: State::Bad, detail: error.to_string() },
+        Ok(registry) if registry.names().next().is_none() => {
+            let detail = "none has a secret: set GITHUB_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET, …; \
+                          `hookgate providers list --all` shows all that are built in";
+            Verdict { what: "providers", state: State::Note, detail: detail.to_owned() }
+        }
+        Ok(registry) => {
+            let names: Vec<&str> = registry.names().collect();
+            Verdict { what: "providers", state: State::Good, detail: names.join(", ") }
+        }
     }];
     let store = &settings.store;
     if store.database_url.is_some() && store.admin_token.is_none() {

@@ -16,6 +16,9 @@ pub enum CliError {
     /// The settings cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A provider's table cannot be used.
+    #[error(transparent)]
+    Scheme(#[from] crate::providers::scheme::SchemeError),
     /// The private cluster cannot be used.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),

@@ -19,6 +19,7 @@ pub use session::Session;
 
 use crate::config::Settings;
 use crate::http::Role;
+use crate::providers::{LearnedSecrets, Registry};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -85,6 +86,9 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), CliError> {
     let settings = Settings::load()?;
+    // Providers ask for settings of their own; what nobody asked for is misspelt.
+    Registry::new(&settings, &LearnedSecrets::new())?;
+    settings.source.refuse_unknown()?;
     match cli.command {
         Command::Serve { role } => serve::run(settings, role).await,
         Command::Check => check::run(settings, cli.json).await,

@@ -8,8 +8,11 @@ use crate::db::embedded::Claim;
 use crate::db::{Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
-use crate::providers::Registry;
+use crate::keyring::Keyring;
+use crate::providers::{LearnedSecrets, Providers, Registry};
+use crate::quarantine::Quarantine;
 use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
+use crate::records::Activity;
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
 use crate::sync::moysklad::SyncTasks;
@@ -67,10 +70,15 @@ async fn serve(
     let writer = WriterSettings::new(settings.worker.max_attempts);
     let pressure = Pressure::default();
     let (inbox, writing) = Inbox::start(database.clone(), events.clone(), pressure.clone(), writer);
-    let handlers = Handlers::new(crate::sync::handlers(&settings));
+    let registry = Registry::new(&settings, &LearnedSecrets::new())?;
+    let handlers = Handlers::new(crate::sync::handlers(&settings), registry.instances());
+    let providers = Providers::new(registry);
     let draining = Arc::new(AtomicBool::new(false));
     let state = AppState {
-        providers: Registry::new(&settings),
+        providers,
+        keyring: Keyring::default(),
+        quarantine: Quarantine::default(),
+        activity: Activity::default(),
         settings: settings.clone(),
         pool: pool.clone(),
         inbox,

@@ -10,11 +10,11 @@ pub use source::{Env, Source};
 pub use upstreams::{Paypal, Sns, Twilio};
 
 use crate::crypto::MasterKey;
-use chrono::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use url::Url;
 
 /// Why the settings cannot be used. Never holds a value: it may be a secret.
@@ -49,6 +49,8 @@ pub enum ConfigError {
 /// All settings of one process.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Where they were read from: providers are configured by tables and variables of their own.
+    pub source: Arc<Source>,
     /// The database, the private cluster's directory and the keys.
     pub store: Store,
     /// Where to listen and what to accept.
@@ -155,16 +157,12 @@ pub struct WorkApi {
 /// Stripe.
 #[derive(Clone, Debug)]
 pub struct Stripe {
-    /// `STRIPE_WEBHOOK_SECRET`, comma-separated while one is rotated.
-    pub webhook_secrets: Vec<SecretString>,
     /// `STRIPE_API_KEY`; unset: the event's own object is used.
     pub api_key: Option<SecretString>,
     /// `STRIPE_BASE_URL`; `/v1/…` is appended.
     pub base_url: Url,
     /// `STRIPE_REQUESTS_PER_SECOND`.
     pub requests_per_second: u32,
-    /// `STRIPE_TOLERANCE_SECONDS`: how far a signature's time may be from now, both ways.
-    pub tolerance: Duration,
 }
 
 /// MoySklad.
@@ -186,20 +184,25 @@ pub struct Moysklad {
 impl Settings {
     /// Reads the process's environment and the settings file.
     pub fn load() -> Result<Self, ConfigError> {
-        let env = |name: &str| std::env::var(name).ok();
+        let env: Env = Arc::new(|name: &str| std::env::var(name).ok());
         let source = match env("HOOKGATE_CONFIG").filter(|path| !path.trim().is_empty()) {
-            Some(path) => Source::with_file(&env, path.as_ref())?,
+            Some(path) => Source::with_file(env.clone(), path.as_ref())?,
             None if std::path::Path::new("hookgate.toml").exists() => {
-                Source::with_file(&env, "hookgate.toml".as_ref())?
+                Source::with_file(env.clone(), "hookgate.toml".as_ref())?
             }
-            None => Source::from_env(&env),
+            None => Source::from_env(env),
         };
-        Self::from_source(&source)
+        Self::from_source(source)
     }
 
-    /// Reads all settings of a source and refuses keys that are none.
-    pub fn from_source(source: &Source<'_>) -> Result<Self, ConfigError> {
+    /// Reads all settings of a source. Keys that are none are refused by [`Source::refuse_unknown`] once the providers have
+    /// asked for theirs.
+    pub fn from_source(source: Source) -> Result<Self, ConfigError> {
+        let source = Arc::new(source);
+        let given = source.clone();
+        let source = &*source;
         let settings = Self {
+            source: given,
             store: Store::read(source)?,
             receiver: Receiver::read(source)?,
             worker: Worker::read(source)?,
@@ -219,13 +222,9 @@ impl Settings {
                 )?),
             },
             stripe: Stripe {
-                webhook_secrets: secrets(source, &["STRIPE_WEBHOOK_SECRET"]),
                 api_key: secret(source, &["STRIPE_API_KEY"]),
                 base_url: url(source, "STRIPE_BASE_URL", "https://api.stripe.com")?,
                 requests_per_second: positive(source, "STRIPE_REQUESTS_PER_SECOND", 20)?,
-                tolerance: Duration::seconds(
-                    source.parse("STRIPE_TOLERANCE_SECONDS", 300u32, SECONDS)?.into(),
-                ),
             },
             paypal: Paypal::read(source)?,
             twilio: Twilio::read(source)?,
@@ -245,13 +244,12 @@ impl Settings {
                 }
             },
         };
-        source.refuse_unknown()?;
         Ok(settings)
     }
 }
 
 impl Store {
-    fn read(source: &Source<'_>) -> Result<Self, ConfigError> {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
         Ok(Self {
             database_url: secret(source, &["DATABASE_URL", "DB_URL"]),
             auto_migrate: source.parse_optional("HOOKGATE_AUTO_MIGRATE", "`true` or `false`")?,
@@ -271,7 +269,7 @@ impl Store {
 }
 
 impl Receiver {
-    fn read(source: &Source<'_>) -> Result<Self, ConfigError> {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
         Ok(Self {
             host: source.parse("HOST", IpAddr::from([0, 0, 0, 0]), "an IP address such as 0.0.0.0")?,
             port: source.parse("PORT", 8080, "a port number")?,
@@ -299,7 +297,7 @@ impl Receiver {
 }
 
 impl Worker {
-    fn read(source: &Source<'_>) -> Result<Self, ConfigError> {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
         Ok(Self {
             concurrency: positive(source, "WORKER_CONCURRENCY", 64)? as usize,
             max_attempts: i32::try_from(positive(source, "WORKER_MAX_ATTEMPTS", 5)?).unwrap_or(i32::MAX),
@@ -315,17 +313,17 @@ const SECONDS: &str = "a number of seconds";
 const MILLIS: &str = "a number of milliseconds";
 const RATE: &str = "a number of requests a second (0 is off)";
 
-fn secret(source: &Source<'_>, names: &[&str]) -> Option<SecretString> {
+fn secret(source: &Source, names: &[&str]) -> Option<SecretString> {
     source.first(names).map(|value| SecretString::from(value.trim().to_owned()))
 }
 
-fn secrets(source: &Source<'_>, names: &[&str]) -> Vec<SecretString> {
+fn secrets(source: &Source, names: &[&str]) -> Vec<SecretString> {
     let value = source.first(names).unwrap_or_default();
     value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(SecretString::from).collect()
 }
 
 /// A base URL without its trailing slash's ambiguity: `join` is done by text, so a path prefix stays.
-fn url(source: &Source<'_>, name: &'static str, default: &'static str) -> Result<Url, ConfigError> {
+fn url(source: &Source, name: &'static str, default: &'static str) -> Result<Url, ConfigError> {
     let invalid = ConfigError::Invalid { name, expected: "an http or https URL" };
     let text = source.get(name).unwrap_or_else(|| default.to_owned());
     match Url::parse(text.trim()) {
@@ -334,7 +332,7 @@ fn url(source: &Source<'_>, name: &'static str, default: &'static str) -> Result
     }
 }
 
-fn positive(source: &Source<'_>, name: &'static str, default: u32) -> Result<u32, ConfigError> {
+fn positive(source: &Source, name: &'static str, default: u32) -> Result<u32, ConfigError> {
     match source.parse(name, default, "a positive whole number")? {
         0 => Err(ConfigError::Invalid { name, expected: "a positive whole number" }),
         value => Ok(value),
@@ -342,11 +340,7 @@ fn positive(source: &Source<'_>, name: &'static str, default: u32) -> Result<u32
 }
 
 /// Seconds with a fraction (`0.5`), so that tests and impatient operators can shorten them.
-fn seconds(
-    source: &Source<'_>,
-    name: &'static str,
-    default: u32,
-) -> Result<std::time::Duration, ConfigError> {
+fn seconds(source: &Source, name: &'static str, default: u32) -> Result<std::time::Duration, ConfigError> {
     let value: f64 = source.parse(name, default.into(), SECONDS)?;
     std::time::Duration::try_from_secs_f64(value)
         .ok()
@@ -363,14 +357,16 @@ mod tests {
         let pairs: Vec<(String, String)> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let env = move |name: &str| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.clone());
-        Settings::from_source(&Source::from_env(&env))
+        Settings::from_source(Source::from_env(Arc::new(env)))
     }
 
     fn with_file(text: &str) -> Result<Settings, ConfigError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let env = |name: &str| (name == "PORT").then(|| "9000".to_owned());
-        Settings::from_source(&Source::with_file(&env, file.path())?)
+        let env: Env = Arc::new(|name: &str| (name == "PORT").then(|| "9000".to_owned()));
+        let settings = Settings::from_source(Source::with_file(env, file.path())?)?;
+        settings.source.refuse_unknown()?;
+        Ok(settings)
     }
 
     #[test]
@@ -378,13 +374,13 @@ mod tests {
         let settings = with(&[]).unwrap();
         assert_eq!(settings.receiver.port, 8080);
         assert!(settings.store.database_url.is_none());
-        assert!(settings.stripe.webhook_secrets.is_empty());
+        assert!(settings.c2s.webhook_secrets.is_empty());
         assert_eq!(settings.moysklad.base_url.as_str(), "https://api.moysklad.ru/api/remap/1.2");
     }
 
     #[test]
     fn a_blank_secret_is_no_secret() {
-        assert!(with(&[("STRIPE_WEBHOOK_SECRET", " , ")]).unwrap().stripe.webhook_secrets.is_empty());
+        assert!(with(&[("WEBHOOK_SECRET", " , ")]).unwrap().c2s.webhook_secrets.is_empty());
         assert!(with(&[("WEBHOOK_SECRET", "")]).unwrap().c2s.webhook_secrets.is_empty());
     }
 
@@ -403,9 +399,9 @@ mod tests {
     #[test]
     fn the_file_speaks_flat_or_in_tables_and_the_environment_wins() {
         let settings =
-            with_file("port = 1\nwebhook_secret = 'c'\n[stripe]\nwebhook_secret = ['a', 'b']\n").unwrap();
+            with_file("port = 1\nstripe_api_key = 'c'\n[c2s]\nwebhook_secret = ['a', 'b']\n").unwrap();
         assert_eq!(settings.receiver.port, 9000);
-        assert_eq!(settings.stripe.webhook_secrets.len(), 2);
+        assert_eq!(settings.c2s.webhook_secrets.len(), 2);
     }
 
     #[test]

@@ -4,36 +4,51 @@ use super::ConfigError;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Reads one variable of the environment; a function so that tests need not touch the process's own.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// All settings by their environment names. A table in the file is a prefix: `[stripe] api_key` is `STRIPE_API_KEY`.
-pub struct Source<'a> {
-    env: Env<'a>,
+pub struct Source {
+    env: Env,
     file: BTreeMap<String, String>,
     file_name: String,
+    text: String,
     asked: Mutex<HashSet<String>>,
 }
 
-impl<'a> Source<'a> {
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({})", self.file_name)
+    }
+}
+
+impl Source {
     /// Only the environment.
-    pub fn from_env(env: Env<'a>) -> Self {
-        Self { env, file: BTreeMap::new(), file_name: String::new(), asked: Mutex::default() }
+    pub fn from_env(env: Env) -> Self {
+        let (file, asked) = (BTreeMap::new(), Mutex::default());
+        Self { env, file, file_name: String::new(), text: String::new(), asked }
     }
 
     /// The environment over the file at `path`.
-    pub fn with_file(env: Env<'a>, path: &Path) -> Result<Self, ConfigError> {
+    pub fn with_file(env: Env, path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::File { path: path.to_owned(), detail: error.to_string() })?;
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::File {
+        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::File {
             path: path.to_owned(),
             detail: redact_toml(&error),
         })?;
+        // Tables of providers are no settings: they are read as what they are.
+        table.remove("providers");
         let mut file = BTreeMap::new();
         flatten("", &table, &mut file);
-        Ok(Self { env, file, file_name: path.display().to_string(), asked: Mutex::default() })
+        Ok(Self { env, file, file_name: path.display().to_string(), text, asked: Mutex::default() })
+    }
+
+    /// Name and text of the file; both empty if there is none.
+    pub fn file(&self) -> (&str, &str) {
+        (&self.file_name, &self.text)
     }
 
     /// The value of a setting; a blank one counts as unset, because an empty secret would prove anything.

@@ -29,6 +29,8 @@ diesel::table! {
         lease_owner -> Nullable<Uuid>,
         last_error -> Nullable<Text>,
         attempt_log -> Jsonb,
+        replay_key -> Nullable<Bytea>,
+        replay_of -> Nullable<Uuid>,
     }
 }
 

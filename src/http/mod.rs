@@ -5,10 +5,13 @@ mod auth;
 mod client_address;
 mod events;
 mod extract;
+mod handshake;
 mod health;
 mod messages;
 mod payments;
 mod problem;
+mod prove;
+mod public_url;
 mod rate_limit;
 mod receive;
 mod receive_metrics;
@@ -25,8 +28,11 @@ use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
 use crate::inbox::Inbox;
-use crate::providers::Registry;
+use crate::keyring::Keyring;
+use crate::providers::Providers;
+use crate::quarantine::Quarantine;
 use crate::queue::Waker;
+use crate::records::Activity;
 use crate::sync::events::Handlers;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -42,8 +48,14 @@ pub struct AppState {
     pub pool: Pool,
     /// The way in for events.
     pub inbox: Inbox,
-    /// Configured providers.
-    pub providers: Registry,
+    /// Configured providers, as they are in force now.
+    pub providers: Providers,
+    /// Keys and certificates that proofs need.
+    pub keyring: Keyring,
+    /// Keeps what was not proven, or not readable.
+    pub quarantine: Quarantine,
+    /// Counts what happens at the door.
+    pub activity: Activity,
     /// What events set in motion; a type that none wants is stored as `ignored`.
     pub handlers: Handlers,
     /// The time.

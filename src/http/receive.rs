@@ -3,13 +3,17 @@
 use super::AppState;
 use super::client_address::client_address;
 use super::problem::Problem;
+use super::prove;
+use super::public_url::public_bases;
 use super::rate_limit::RateLimits;
 use super::receive_metrics::{ProviderMetrics, ReceiveMetrics};
 use crate::inbox::{NewEvent, Receipt, Status};
-use crate::providers::{Incoming, Parsed, Provider, RawRequest, RejectedPart, Unreadable};
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
+use crate::providers::{Configured, Incoming, Parsed, RawRequest, RejectedPart, Unreadable};
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -74,25 +78,13 @@ pub(super) async fn receive(
     state: web::Data<AppState>,
     limits: web::Data<RateLimits>,
     metrics: web::Data<ReceiveMetrics>,
-) -> Result<HttpResponse, Problem> {
-    let (Some(provider), Some(metrics)) = (state.providers.get(&path.provider), metrics.of(&path.provider))
-    else {
-        return Err(Problem::NotFound("there is no provider of this name, or it has no secret".to_owned()));
+) -> HttpResponse {
+    let Some(configured) = state.providers.get(&path.provider) else {
+        return Problem::NotFound("there is no provider of this name, or it has no secret".to_owned())
+            .error_response();
     };
-    // Only MoySklad's route has a place for the token in the path.
-    if path.token.is_some() && path.provider != "moysklad" {
-        return Err(Problem::NotFound("there is no such route".to_owned()));
-    }
-    let receiver = &state.settings.receiver;
-    let result = async {
-        limits.check(&path.provider, client_address(&request, &receiver.trusted_proxies))?;
-        let body = read_body(&request, payload, receiver.max_body_bytes, receiver.body_timeout).await?;
-        let started = Instant::now();
-        let result = accept(&state, &**provider, &request, path.token.as_deref(), &body, metrics).await;
-        metrics.ack.record(started.elapsed().as_secs_f64());
-        result
-    }
-    .await;
+    let metrics = metrics.of(&path.provider);
+    let result = answer(&request, &path, payload, &state, &limits, &configured, &metrics).await;
     match &result {
         Err(Problem::Unauthorized) => metrics.unproven.increment(1),
         Err(Problem::Unavailable { .. }) => metrics.unavailable.increment(1),
@@ -101,7 +93,71 @@ pub(super) async fn receive(
         }
         _ => {}
     }
-    result.map(|received| HttpResponse::Ok().json(received))
+    match result {
+        Ok(response) => response,
+        Err(problem) if configured.reply.bare_errors => HttpResponse::build(problem.status_code()).finish(),
+        Err(problem) => problem.error_response(),
+    }
+}
+
+async fn answer(
+    request: &HttpRequest,
+    path: &Path,
+    payload: web::Payload,
+    state: &AppState,
+    limits: &RateLimits,
+    configured: &Configured,
+    metrics: &ProviderMetrics,
+) -> Result<HttpResponse, Problem> {
+    let provider = &*configured.provider;
+    if path.token.is_some() && !provider.has_path_token() {
+        return Err(Problem::NotFound("there is no such route".to_owned()));
+    }
+    let posted = *request.method() == Method::POST;
+    if !posted && !provider.has_handshakes() {
+        return Err(Problem::MethodNotAllowed);
+    }
+    let receiver = &state.settings.receiver;
+    let client = client_address(request, &receiver.trusted_proxies);
+    let allow = &configured.access.allow;
+    if !allow.is_empty()
+        && !client.is_some_and(|client| allow.iter().any(|network| network.contains(&client)))
+    {
+        tracing::debug!(provider = provider.name(), "a caller is not on the list of addresses");
+        return Err(Problem::Unauthorized);
+    }
+    limits.check(provider.name(), configured.access.requests_per_second, client)?;
+    let max = configured.access.max_body_bytes.unwrap_or(usize::MAX).min(receiver.max_body_bytes);
+    let body = read_body(request, payload, max, receiver.body_timeout).await?;
+    let started = Instant::now();
+    let bases = public_bases(request, receiver);
+    let raw = RawRequest {
+        method: request.method().as_str(),
+        bases: &bases,
+        path: request.path(),
+        path_token: path.token.as_deref(),
+        query: request.query_string(),
+        headers: request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+        body: &body,
+    };
+    if provider.has_handshakes()
+        && let Some(response) = super::handshake::answer(state, configured, &raw).await?
+    {
+        return Ok(response);
+    }
+    if !posted {
+        return Err(Problem::MethodNotAllowed);
+    }
+    let result = admit(state, configured, &raw, state.clock.now(), Some(metrics)).await;
+    metrics.ack.record(started.elapsed().as_secs_f64());
+    let receipt = result?;
+    let reply = &configured.reply;
+    let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
+    Ok(match &reply.body {
+        Some(body) => response.content_type("text/plain; charset=utf-8").body(body.clone()),
+        None if reply.status == 204 => response.finish(),
+        None => response.json(receipt),
+    })
 }
 
 /// Any other method.
@@ -109,24 +165,35 @@ pub(super) async fn wrong_method() -> Result<HttpResponse, Problem> {
     Err(Problem::MethodNotAllowed)
 }
 
-async fn accept(
+/// Proves, reads and stores a request: the one door, for what arrives and for what an operator verifies again. `now` is
+/// the time that its proof is judged at; without `metrics` it was counted before, and is not put into quarantine again.
+pub(super) async fn admit(
     state: &AppState,
-    provider: &dyn Provider,
-    request: &HttpRequest,
-    path_token: Option<&str>,
-    body: &Bytes,
-    metrics: &ProviderMetrics,
+    configured: &Configured,
+    raw: &RawRequest<'_>,
+    now: DateTime<Utc>,
+    metrics: Option<&ProviderMetrics>,
 ) -> Result<Received, Problem> {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let raw = RawRequest { path_token, query: request.query_string(), headers, body };
-    let proof = provider.verify(&raw, state.clock.now()).map_err(|unproven| {
-        tracing::debug!(provider = provider.name(), check = unproven.label(), "a request was not proven");
-        Problem::Unauthorized
-    })?;
-    let parsed = provider
-        .parse(&proof)
-        .unwrap_or_else(|reason| Parsed { events: vec![Err(RejectedPart { reason, body: body.clone() })] });
-    let kept_headers = kept_headers(request.headers(), provider.secret_headers());
+    let provider = &*configured.provider;
+    let proof = match prove::prove(state, provider, raw, now).await? {
+        Ok(proof) => proof,
+        Err(unproven) => {
+            if metrics.is_some() {
+                prove::put_aside(state, configured, raw, now, unproven.label());
+            }
+            return Err(Problem::Unauthorized);
+        }
+    };
+    if let Some(id) = provider.secret_ids().get(proof.secret_index()) {
+        state.activity.proven(provider.name(), id);
+    }
+    let parsed = provider.parse(&proof).unwrap_or_else(|reason| {
+        if metrics.is_some() {
+            prove::put_aside(state, configured, raw, now, "unreadable");
+        }
+        Parsed { events: vec![Err(RejectedPart { reason, body: raw.body.clone() })] }
+    });
+    let kept_headers = kept_headers(&raw.headers, &configured.secret_headers);
     let received = parsed.events.len();
     let mut errors = Vec::new();
     let mut events = Vec::with_capacity(received);
@@ -143,9 +210,11 @@ async fn accept(
         tracing::debug!(%error, "a request was refused");
         Problem::Unavailable { detail: "the events cannot be stored now; send them again" }
     })?;
-    metrics.new.increment(receipt.processed as u64);
-    metrics.duplicate.increment(receipt.duplicates as u64);
-    metrics.rejected.increment(errors.len() as u64);
+    if let Some(metrics) = metrics {
+        metrics.new.increment(receipt.processed as u64);
+        metrics.duplicate.increment(receipt.duplicates as u64);
+        metrics.rejected.increment(errors.len() as u64);
+    }
     // Nothing of it became an event; it is kept all the same, as `rejected`.
     if receipt == Receipt::default()
         && let Some(first) = errors.first()
@@ -176,6 +245,7 @@ fn new_event(state: &AppState, provider: &str, incoming: Incoming, headers: &str
         headers: headers.to_owned(),
         status: if wanted { Status::Received } else { Status::Ignored },
         error: None,
+        second_key: incoming.second_key,
     }
 }
 
@@ -194,6 +264,7 @@ fn rejected_event(provider: &str, part: &RejectedPart, index: usize, headers: &s
         headers: headers.to_owned(),
         status: Status::Rejected,
         error: Some(reason.clone()),
+        second_key: None,
     }
 }
 
@@ -242,16 +313,20 @@ const NEVER_KEPT: [&str; 12] = [
 const MAX_HEADER: usize = 1024;
 
 /// The headers that an operator may see, as a JSON object.
-fn kept_headers(headers: &HeaderMap, secret: &[&str]) -> String {
+fn kept_headers(headers: &[(&str, &[u8])], secret: &[String]) -> String {
     let mut kept = serde_json::Map::new();
     for (name, value) in headers {
-        let name = name.as_str();
-        if NEVER_KEPT.contains(&name) || secret.contains(&name) || value.len() > MAX_HEADER {
+        if is_secret(name, secret) || value.len() > MAX_HEADER {
             continue;
         }
-        if let Ok(value) = value.to_str() {
-            kept.insert(name.to_owned(), value.into());
+        if let Ok(value) = std::str::from_utf8(value) {
+            kept.insert((*name).to_owned(), value.into());
         }
     }
     serde_json::Value::Object(kept).to_string()
+}
+
+/// Whether a header holds a credential or an address.
+pub(super) fn is_secret(name: &str, secret: &[String]) -> bool {
+    NEVER_KEPT.contains(&name) || secret.iter().any(|known| known == name)
 }

@@ -91,7 +91,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn start(state: AppState, role: Role) -> std::io::Result<(Server, Vec<SocketAddr>)> {
     let (host, port) = (state.settings.receiver.host, state.settings.receiver.port);
     let limits = web::Data::new(RateLimits::new(&state.settings.receiver));
-    let metrics = web::Data::new(ReceiveMetrics::new(&state.providers));
+    let metrics = web::Data::new(ReceiveMetrics::new(&state.providers.now()));
     let drain = state.settings.worker.drain;
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
@@ -132,6 +132,9 @@ fn receiver(config: &mut web::ServiceConfig) {
             config.service(
                 web::resource(format!("{prefix}/{path}"))
                     .route(web::post().to(receive::receive))
+                    // Challenges of providers that have some; any other is a wrong method.
+                    .route(web::get().to(receive::receive))
+                    .route(web::head().to(receive::receive))
                     .default_service(web::to(receive::wrong_method)),
             );
         }

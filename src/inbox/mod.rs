@@ -4,6 +4,7 @@ mod emit;
 mod insert;
 mod model;
 mod queries;
+mod replays;
 mod writer;
 
 pub use emit::{Emission, HOOKGATE, emit};

@@ -1,5 +1,6 @@
 //! The shapes of events.
 
+use crate::providers::SecondKey;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -73,6 +74,8 @@ pub struct NewEvent {
     pub status: Status,
     /// Why it was rejected.
     pub error: Option<String>,
+    /// A key beside the id, where the id is not covered by the proof.
+    pub second_key: Option<SecondKey>,
 }
 
 /// A stable hash of provider and subject: rows with the same lane are handled one after another. Two subjects that meet
@@ -115,6 +118,9 @@ pub struct EventSummary {
     pub duplicates: i32,
     /// How many of these came with other bytes under the same id.
     pub conflicting_duplicates: i32,
+    /// The event with the same bytes under another id, where this one is suspected to be its replay.
+    #[diesel(column_name = replay_of)]
+    pub suspected_replay_of: Option<Uuid>,
     /// When it happened, by the provider's clock.
     pub occurred_at: Option<DateTime<Utc>>,
     /// When it was stored.

@@ -2,13 +2,15 @@
 //! send no header. Its documentation shows no body; these are the shapes that receivers see
 //! (facts/c2s-stripe-paypal-twilio.md 1.4).
 
+use super::proof::SigningKey;
 use super::{
-    Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable, json,
+    Check, Incoming, KnownSecret, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven,
+    Unreadable, json,
 };
 use crate::crypto::same_secret;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -16,14 +18,13 @@ use serde_json::value::RawValue;
 const TOKEN_HEADER: &str = "x-webhook-token";
 
 /// C2S's webhooks.
-#[derive(Debug)]
 pub struct C2s {
-    secrets: Vec<SecretString>,
+    secrets: Vec<KnownSecret>,
 }
 
 impl C2s {
     /// Proven by any of `secrets`.
-    pub fn new(secrets: Vec<SecretString>) -> Self {
+    pub fn new(secrets: Vec<KnownSecret>) -> Self {
         Self { secrets }
     }
 }
@@ -33,7 +34,7 @@ impl Provider for C2s {
         "c2s"
     }
 
-    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven> {
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven> {
         let header = request.header(TOKEN_HEADER).map(<[u8]>::to_vec);
         let query = request.query_parameter("token").map(String::into_bytes);
         if header.is_none() && query.is_none() {
@@ -41,9 +42,11 @@ impl Provider for C2s {
         }
         let matches =
             |given: &Option<Vec<u8>>, secret| given.as_ref().is_some_and(|given| same_secret(given, secret));
-        let index =
-            self.secrets.iter().position(|secret| matches(&header, secret) || matches(&query, secret));
-        index.map(|index| Proof::new(request, now, index)).ok_or(Unproven::Mismatch)
+        let index = self
+            .secrets
+            .iter()
+            .position(|secret| matches(&header, &secret.value) || matches(&query, &secret.value));
+        index.map(|index| Proof::new(request, check.now, index)).ok_or(Unproven::Mismatch)
     }
 
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
@@ -65,11 +68,25 @@ impl Provider for C2s {
         }
     }
 
-    fn secret_headers(&self) -> &'static [&'static str] {
-        &[TOKEN_HEADER]
+    fn secret_ids(&self) -> Vec<&str> {
+        self.secrets.iter().map(|secret| secret.id.as_str()).collect()
     }
 
-    fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample> {
+    fn secret_parameters(&self) -> Vec<String> {
+        vec!["token".to_owned()]
+    }
+
+    fn secret_headers(&self) -> Vec<String> {
+        vec![TOKEN_HEADER.to_owned()]
+    }
+
+    fn sample(
+        &self,
+        event_type: &str,
+        _base: &str,
+        _key: Option<&SigningKey>,
+        now: DateTime<Utc>,
+    ) -> Option<Result<SignedSample, String>> {
         self.sample_types().contains(&event_type).then_some(())?;
         let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let body = serde_json::json!({
@@ -80,12 +97,21 @@ impl Provider for C2s {
                 "customer": {"name": "Cliente de Exemplo"}, "lead_status": {"alias": "new", "name": "Novo"},
             },
         });
-        let headers = vec![("X-Webhook-Token", self.secrets.first()?.expose_secret().to_owned())];
-        Some(SignedSample { query: String::new(), headers, body: body.to_string() })
+        let secret = self.secrets.first()?.value.expose_secret();
+        let headers = vec![
+            ("Content-Type".to_owned(), "application/json".to_owned()),
+            ("X-Webhook-Token".to_owned(), secret.to_owned()),
+        ];
+        Some(Ok(SignedSample {
+            method: "POST".to_owned(),
+            query: String::new(),
+            headers,
+            body: body.to_string(),
+        }))
     }
 
-    fn sample_types(&self) -> &'static [&'static str] {
-        &["on_create_lead", "on_update_lead", "on_close_lead"]
+    fn sample_types(&self) -> Vec<&str> {
+        vec!["on_create_lead", "on_update_lead", "on_close_lead"]
     }
 }
 
@@ -138,6 +164,7 @@ impl Lead {
             occurred_at: Some(self.updated_at),
             body,
             envelope: None,
+            second_key: None,
         }
         .checked()
     }
@@ -222,12 +249,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn provider() -> C2s {
-        C2s::new(vec!["s3".into()])
+        C2s::new(vec![KnownSecret { id: "one".to_owned(), value: "s3".into() }])
     }
 
     fn parse(body: &str) -> Result<Parsed, Unreadable> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let request = RawRequest { path_token: None, query: "", headers: vec![], body: &body };
+        let request = RawRequest::post("", vec![], &body);
         provider().parse(&Proof::new(&request, Utc::now(), 0))
     }
 
@@ -288,8 +315,8 @@ mod tests {
     fn either_place_of_the_token_counts() {
         let body = Bytes::new();
         let verdict = |headers: &[(&'static str, &'static [u8])], query| {
-            let request = RawRequest { path_token: None, query, headers: headers.to_vec(), body: &body };
-            provider().verify(&request, Utc::now()).map(|proof| proof.secret_index())
+            let request = RawRequest::post(query, headers.to_vec(), &body);
+            provider().verify(&request, &Check::plain(Utc::now())).map(|proof| proof.secret_index())
         };
         assert_eq!(verdict(&[(TOKEN_HEADER, b"s3")], ""), Ok(0));
         assert_eq!(verdict(&[], "token=s3"), Ok(0));

@@ -35,7 +35,7 @@ pub(super) fn slice(body: &Bytes, part: &RawValue) -> Bytes {
     body.slice_ref(part.get().as_bytes())
 }
 
-fn too_deep(bytes: &[u8]) -> bool {
+pub(super) fn too_deep(bytes: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in bytes {
         match byte {

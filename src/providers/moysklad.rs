@@ -1,12 +1,14 @@
 //! MoySklad: no signature; the proof is a secret in the hook's own URL, `?token=` or the last path segment
 //! (facts/moysklad.md 1.4). `requestId` is added to the query by MoySklad and is the same on every retry (1.2).
 
+use super::proof::SigningKey;
 use super::{
-    Incoming, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven, Unreadable, json,
+    Check, Incoming, KnownSecret, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven,
+    Unreadable, json,
 };
 use crate::crypto::same_secret;
 use chrono::{DateTime, NaiveDateTime, Utc};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -16,15 +18,14 @@ use url::Url;
 const MOSCOW_SECONDS: i64 = 3 * 3600;
 
 /// MoySklad's webhooks.
-#[derive(Debug)]
 pub struct Moysklad {
-    tokens: Vec<SecretString>,
+    tokens: Vec<KnownSecret>,
     base_url: Url,
 }
 
 impl Moysklad {
     /// Proven by any of `tokens`; what the events point to must lie on the host of `base_url`.
-    pub fn new(tokens: Vec<SecretString>, base_url: Url) -> Self {
+    pub fn new(tokens: Vec<KnownSecret>, base_url: Url) -> Self {
         Self { tokens, base_url }
     }
 
@@ -55,7 +56,7 @@ impl Provider for Moysklad {
         "moysklad"
     }
 
-    fn verify<'a>(&self, request: &'a RawRequest<'a>, now: DateTime<Utc>) -> Result<Proof<'a>, Unproven> {
+    fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven> {
         let from_query;
         let given = if let Some(token) = request.path_token {
             token
@@ -63,8 +64,20 @@ impl Provider for Moysklad {
             from_query = request.query_parameter("token").ok_or(Unproven::Missing)?;
             &from_query
         };
-        let index = self.tokens.iter().position(|token| same_secret(given.as_bytes(), token));
-        index.map(|index| Proof::new(request, now, index)).ok_or(Unproven::Mismatch)
+        let index = self.tokens.iter().position(|token| same_secret(given.as_bytes(), &token.value));
+        index.map(|index| Proof::new(request, check.now, index)).ok_or(Unproven::Mismatch)
+    }
+
+    fn secret_ids(&self) -> Vec<&str> {
+        self.tokens.iter().map(|token| token.id.as_str()).collect()
+    }
+
+    fn secret_parameters(&self) -> Vec<String> {
+        vec!["token".to_owned()]
+    }
+
+    fn has_path_token(&self) -> bool {
+        true
     }
 
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
@@ -83,6 +96,7 @@ impl Provider for Moysklad {
             occurred_at,
             body: slice,
             envelope: envelope.clone(),
+            second_key: None,
         };
         let events = match (notification.events, notification.stock_type, notification.account_id) {
             (Some(elements), ..) => elements
@@ -104,7 +118,13 @@ impl Provider for Moysklad {
         Ok(Parsed { events })
     }
 
-    fn sample(&self, event_type: &str, now: DateTime<Utc>) -> Option<SignedSample> {
+    fn sample(
+        &self,
+        event_type: &str,
+        _base: &str,
+        _key: Option<&SigningKey>,
+        now: DateTime<Utc>,
+    ) -> Option<Result<SignedSample, String>> {
         let (entity, action) = event_type.split_once('.')?;
         self.sample_types().contains(&event_type).then_some(())?;
         let id = uuid::Uuid::new_v4();
@@ -121,14 +141,15 @@ impl Provider for Moysklad {
             }],
         });
         let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("token", self.tokens.first()?.expose_secret())
+            .append_pair("token", self.tokens.first()?.value.expose_secret())
             .append_pair("requestId", &uuid::Uuid::new_v4().to_string())
             .finish();
-        Some(SignedSample { query, headers: vec![], body: body.to_string() })
+        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        Some(Ok(SignedSample { method: "POST".to_owned(), query, headers, body: body.to_string() }))
     }
 
-    fn sample_types(&self) -> &'static [&'static str] {
-        &["product.CREATE", "product.UPDATE", "product.DELETE", "customerorder.CREATE"]
+    fn sample_types(&self) -> Vec<&str> {
+        vec!["product.CREATE", "product.UPDATE", "product.DELETE", "customerorder.CREATE"]
     }
 }
 
@@ -172,12 +193,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn provider() -> Moysklad {
-        Moysklad::new(vec!["tok".into()], "https://api.moysklad.ru/api/remap/1.2".parse().unwrap())
+        let token = KnownSecret { id: "one".to_owned(), value: "tok".into() };
+        Moysklad::new(vec![token], "https://api.moysklad.ru/api/remap/1.2".parse().unwrap())
     }
 
     fn parse(query: &str, body: &str) -> Result<Parsed, Unreadable> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let request = RawRequest { path_token: None, query, headers: vec![], body: &body };
+        let request = RawRequest::post(query, vec![], &body);
         provider().parse(&Proof::new(&request, Utc::now(), 0))
     }
 
@@ -221,8 +243,8 @@ mod tests {
     fn the_token_counts_in_path_or_query_but_only_once() {
         let body = Bytes::new();
         let verdict = |path_token, query| {
-            let request = RawRequest { path_token, query, headers: vec![], body: &body };
-            provider().verify(&request, Utc::now()).map(|proof| proof.secret_index())
+            let request = RawRequest { path_token, ..RawRequest::post(query, vec![], &body) };
+            provider().verify(&request, &Check::plain(Utc::now())).map(|proof| proof.secret_index())
         };
         assert_eq!(verdict(Some("tok"), ""), Ok(0));
         assert_eq!(verdict(None, "a=b&token=%74ok"), Ok(0));
@@ -235,7 +257,7 @@ mod tests {
     #[test]
     fn samples_are_read_back() {
         for event_type in provider().sample_types() {
-            let sample = provider().sample(event_type, Utc::now()).unwrap();
+            let sample = provider().sample(event_type, "", None, Utc::now()).unwrap().unwrap();
             assert_eq!(
                 parse(&sample.query, &sample.body).unwrap().events[0].as_ref().unwrap().event_type,
                 *event_type
@@ -253,8 +275,8 @@ mod tests {
         fn any_other_token_is_refused(token in "[a-z]{0,8}") {
             prop_assume!(token != "tok");
             let body = Bytes::new();
-            let request = RawRequest { path_token: Some(&token), query: "", headers: vec![], body: &body };
-            prop_assert!(provider().verify(&request, Utc::now()).is_err());
+            let request = RawRequest { path_token: Some(&token), ..RawRequest::post("", vec![], &body) };
+            prop_assert!(provider().verify(&request, &Check::plain(Utc::now())).is_err());
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::{Context, Event, Handler, HandlerError, Outcome};
 use crate::queue::{Claimed, Job, QueueTable};
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Bytea, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
@@ -74,17 +75,42 @@ impl From<&EventRow> for Event {
 
 /// The handlers by provider.
 #[derive(Clone, Default)]
-pub struct Handlers(HashMap<&'static str, Arc<dyn Handler>>);
+pub struct Handlers {
+    by_scheme: HashMap<&'static str, Arc<dyn Handler>>,
+    /// Scheme of each provider that is called otherwise.
+    instances: Arc<ArcSwap<BTreeMap<String, String>>>,
+}
 
 impl Handlers {
-    /// One handler for each provider; a later one replaces an earlier.
-    pub fn new(handlers: Vec<Arc<dyn Handler>>) -> Self {
-        Self(handlers.into_iter().map(|handler| (handler.provider(), handler)).collect())
+    /// One handler for each scheme; a later one replaces an earlier. `instances` are the providers that are called otherwise
+    /// than their scheme.
+    pub fn new(handlers: Vec<Arc<dyn Handler>>, instances: BTreeMap<String, String>) -> Self {
+        Self {
+            by_scheme: handlers.into_iter().map(|handler| (handler.provider(), handler)).collect(),
+            instances: Arc::new(ArcSwap::from_pointee(instances)),
+        }
+    }
+
+    /// Puts other instances in force.
+    pub fn rename(&self, instances: BTreeMap<String, String>) {
+        self.instances.store(Arc::new(instances));
+    }
+
+    /// The handler of a provider. An instance of a scheme has its scheme's, if that may act for another account too.
+    fn of(&self, provider: &str) -> Option<Arc<dyn Handler>> {
+        if let Some(handler) = self.by_scheme.get(provider) {
+            return Some(handler.clone());
+        }
+        let instances = self.instances.load();
+        self.by_scheme
+            .get(instances.get(provider)?.as_str())
+            .filter(|handler| handler.serves_instances())
+            .cloned()
     }
 
     /// Whether anything is to be done for this type; if not, the event is stored as `ignored` at once.
     pub fn want(&self, provider: &str, event_type: &str) -> bool {
-        self.0.get(provider).is_some_and(|handler| handler.wants(event_type))
+        self.of(provider).is_some_and(|handler| handler.wants(event_type))
     }
 }
 
@@ -106,7 +132,7 @@ impl Job<EventQueue> for EventJob {
     async fn run(&self, row: &EventRow) -> Result<Outcome, HandlerError> {
         let started = Instant::now();
         let event = Event::from(row);
-        let result = match self.handlers.0.get(event.provider.as_str()) {
+        let result = match self.handlers.of(&event.provider) {
             Some(handler) if handler.wants(&event.event_type) => handler.handle(&event, &self.context).await,
             _ => Ok(Outcome::ignored("no handler wants this type")),
         };

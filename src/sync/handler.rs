@@ -98,6 +98,12 @@ pub trait Handler: Send + Sync {
     /// The provider whose events it handles.
     fn provider(&self) -> &'static str;
 
+    /// Whether it may handle the events of other instances of its provider's scheme: one that calls an API with the account
+    /// of the settings may not, since the instance is another account.
+    fn serves_instances(&self) -> bool {
+        false
+    }
+
     /// Whether it wants this type; others are stored as `ignored` at once and never queued.
     fn wants(&self, event_type: &str) -> bool;
 

@@ -1,0 +1,209 @@
+//! What a table must be beyond its form: checked once, when it is read, so that no request finds out.
+
+use super::keys::Kind;
+use super::reference::Reference;
+use super::table::{Event, Handshake, SignaturePlace, Table, Verify};
+use super::template::Template;
+use std::ops::Range;
+
+type Fault = (Option<Range<usize>>, String);
+
+/// Refuses a table that could never prove a request, or would prove too many.
+pub(super) fn check(table: &Table) -> Result<(), Fault> {
+    for rule in &table.verify {
+        verify(rule.get_ref(), table.secretless).map_err(|message| (Some(rule.span()), message))?;
+    }
+    if let Some((last, earlier)) = table.verify.split_last()
+        && let Some(rule) = earlier.iter().find(|rule| rule.get_ref().when.always())
+    {
+        let _ = last;
+        return Err((
+            Some(rule.span()),
+            "only the last `verify` may be without `when`: this one hides those behind it".to_owned(),
+        ));
+    }
+    if let Some(found) = &table.event {
+        event(found.get_ref()).map_err(|message| (Some(found.span()), message))?;
+    }
+    for found in &table.handshake {
+        handshake(found.get_ref()).map_err(|message| (Some(found.span()), message))?;
+    }
+    if let Some(status) = table.reply.as_ref().and_then(|reply| reply.status)
+        && !(200..300).contains(&status)
+    {
+        return Err((None, "`reply.status` must be 2xx".to_owned()));
+    }
+    Ok(())
+}
+
+fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
+    let kind = rule.algorithm.kind();
+    let signs = |test: &dyn Fn(&Reference) -> bool| {
+        rule.signed_templates().flat_map(Template::references).any(|reference| reference.involves(test))
+    };
+    match kind {
+        Kind::Hmac(_) | Kind::Digest(_) | Kind::Signature(_) => {
+            if rule.signature.is_none() {
+                return Err("`signature` is missing: where does the proof stand?".to_owned());
+            }
+            if rule.signed.is_some() == rule.signed_parts.is_some() {
+                return Err("one of `signed` and `signed_parts` must say what is signed".to_owned());
+            }
+        }
+        Kind::Token => {
+            if rule.signature.is_none() {
+                return Err("`signature` is missing: where does the token stand?".to_owned());
+            }
+        }
+        Kind::Jwt if rule.jwt.is_none() => return Err("`jwt` is missing".to_owned()),
+        Kind::Postback if rule.signed.is_none() => {
+            return Err("`signed` is missing: what is the sender asked?".to_owned());
+        }
+        Kind::Basic | Kind::Jwt | Kind::Postback => {}
+    }
+    if matches!(kind, Kind::Digest(_)) && !signs(&|reference| *reference == Reference::Secret) {
+        return Err("a plain hash proves nothing unless `signed` holds {secret}".to_owned());
+    }
+    let keyed = rule.certificate.is_some()
+        || matches!(kind, Kind::Postback)
+        || rule.jwt.as_ref().is_some_and(|jwt| jwt.keys_url.is_some() || jwt.key_request.is_some());
+    if secretless && !keyed {
+        return Err("a scheme without secrets needs `certificate`, or `jwt` with its keys".to_owned());
+    }
+    if let Some(jwt) = &rule.jwt {
+        let keys = jwt.keys_url.is_some() || jwt.key_request.is_some();
+        for algorithm in &jwt.algorithms {
+            match (algorithm.as_str(), keys) {
+                // Without a key set the configured secret is the public key, or the HMAC key.
+                ("RS256" | "ES256", _) | ("HS256", false) => {}
+                ("HS256", true) => return Err("HS256 has no key set: its key is the secret".to_owned()),
+                _ => return Err(format!("`{algorithm}` is none of RS256, ES256, HS256")),
+            }
+        }
+        if jwt.algorithms.is_empty() {
+            return Err("`algorithms` is empty".to_owned());
+        }
+        // Or a public key could be taken for an HMAC key.
+        if jwt.algorithms.len() > 1 && jwt.algorithms.iter().any(|algorithm| algorithm == "HS256") {
+            return Err("HS256 must stand alone in `algorithms`".to_owned());
+        }
+        let items = jwt
+            .references()
+            .any(|reference| reference.involves(&|inner| matches!(inner, Reference::Item(_))));
+        if items {
+            return Err("`item:` has no meaning in a token".to_owned());
+        }
+    }
+    if let Some(certificate) = &rule.certificate
+        && (certificate.hosts.is_empty() || certificate.chain && certificate.names.is_empty())
+    {
+        return Err("`certificate` needs `hosts`, and `names` unless `chain = false`".to_owned());
+    }
+    if let Some(place) = &rule.signature {
+        signature(place)?;
+    }
+    let in_item = |reference: &Reference| matches!(reference, Reference::Item(_) | Reference::Index);
+    if rule.each.is_none() && signs(&in_item) {
+        return Err("`item:` has a meaning only with `each`".to_owned());
+    }
+    if signs(&|reference| *reference == Reference::Time) && rule.time.is_none() {
+        return Err("{time} is signed, but `time` does not say where it stands".to_owned());
+    }
+    if signs(&|reference| matches!(reference, Reference::Hmac(..) | Reference::HeaderPrefix(_))) {
+        return Err("`signed` cannot hold this reference".to_owned());
+    }
+    if rule.require.iter().any(|require| {
+        [require.right.is_some(), require.equals.is_some(), require.one_of.is_some()]
+            .iter()
+            .filter(|set| **set)
+            .count()
+            != 1
+    }) {
+        return Err("each of `require` needs exactly one of `right`, `equals` and `one_of`".to_owned());
+    }
+    Ok(())
+}
+
+fn signature(place: &SignaturePlace) -> Result<(), String> {
+    if place.pair.is_some() != place.key.is_some() {
+        return Err("`pair` and `key` go together".to_owned());
+    }
+    if [&place.separator, &place.pair, &place.key, &place.prefix]
+        .iter()
+        .any(|text| text.as_deref() == Some(""))
+    {
+        return Err("`separator`, `pair`, `key` and `prefix` must not be empty".to_owned());
+    }
+    Ok(())
+}
+
+fn event(event: &Event) -> Result<(), String> {
+    if event.r#type.0.is_empty() {
+        return Err("`type` is missing".to_owned());
+    }
+    let secret = |reference: &Reference| matches!(reference, Reference::Secret | Reference::Hmac(..));
+    let all = [&event.id, &event.r#type, &event.subject];
+    let mut references = all.iter().flat_map(|choice| &choice.0).flat_map(Template::references);
+    if references.any(|reference| reference.involves(&secret))
+        || event.envelope.values().any(|reference| reference.involves(&secret))
+    {
+        return Err("a secret must not become part of an event".to_owned());
+    }
+    let mut references = all.iter().flat_map(|choice| &choice.0).flat_map(Template::references);
+    let in_item = |reference: &Reference| {
+        matches!(reference, Reference::Item(_) | Reference::Around(_) | Reference::Index)
+    };
+    if event.each.0.is_empty() && references.any(|reference| reference.involves(&in_item)) {
+        return Err("`item:` and `index` have a meaning only with `each`".to_owned());
+    }
+    if event.each.0.iter().any(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
+        return Err("`each` must be a JSON pointer such as `/events`".to_owned());
+    }
+    Ok(())
+}
+
+fn handshake(handshake: &Handshake) -> Result<(), String> {
+    let secret = |reference: &Reference| *reference == Reference::Secret;
+    let reply = &handshake.reply;
+    let mut templates = reply.headers.values().chain(&reply.body);
+    if templates.any(|template| template.references().any(|reference| reference.involves(&secret))) {
+        return Err("a secret must not stand in a reply; its HMAC may".to_owned());
+    }
+    let page = reply.headers.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case("content-type")
+            && !matches!(&value.parts[..], [super::template::Part::Text(text)]
+                if ["text/plain", "application/json"].iter().any(|good| text.to_lowercase().starts_with(good)))
+    });
+    if page {
+        return Err("a reply is text/plain or application/json, never a page".to_owned());
+    }
+    if handshake.when.always() {
+        return Err("`when` is missing: every request would be this handshake".to_owned());
+    }
+    Ok(())
+}
+
+/// Headers that hold a secret and must not be stored: those whose value is the proof itself.
+pub(super) fn secret_headers(table: &Table) -> Vec<String> {
+    let mut names = Vec::new();
+    for rule in table.verify.iter().map(toml::Spanned::get_ref) {
+        let place = match rule.algorithm.kind() {
+            Kind::Basic if rule.signature.is_none() => {
+                names.push("authorization".to_owned());
+                None
+            }
+            Kind::Token | Kind::Basic => rule.signature.as_ref().map(|place| &place.from),
+            Kind::Jwt => rule.jwt.as_ref().map(|jwt| &jwt.from),
+            _ => None,
+        };
+        if let Some(Reference::Header(name) | Reference::Headers(name)) = place {
+            names.push(name.clone());
+        }
+    }
+    for handshake in table.handshake.iter().map(toml::Spanned::get_ref) {
+        if let Some(Reference::Header(name)) = &handshake.learn {
+            names.push(name.clone());
+        }
+    }
+    names
+}
