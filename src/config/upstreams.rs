@@ -18,7 +18,7 @@ pub struct Paypal {
 }
 
 impl Paypal {
-    pub(super) fn read(source: &Source<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(source: &Source) -> Result<Self, ConfigError> {
         Ok(Self {
             client_id: source.get("PAYPAL_CLIENT_ID").map(|id| id.trim().to_owned()),
             client_secret: secret(source, &["PAYPAL_CLIENT_SECRET"]),
@@ -42,7 +42,7 @@ pub struct Twilio {
 }
 
 impl Twilio {
-    pub(super) fn read(source: &Source<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(source: &Source) -> Result<Self, ConfigError> {
         Ok(Self {
             account_sid: source.get("TWILIO_ACCOUNT_SID").map(|sid| sid.trim().to_owned()),
             auth_token: secrets(source, &["TWILIO_AUTH_TOKEN"]).into_iter().next(),
@@ -63,7 +63,7 @@ pub struct Sns {
 }
 
 impl Sns {
-    pub(super) fn read(source: &Source<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(source: &Source) -> Result<Self, ConfigError> {
         let arns = source.get("SNS_TOPIC_ARNS").unwrap_or_default();
         Ok(Self {
             topic_arns: arns

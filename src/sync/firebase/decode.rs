@@ -93,9 +93,11 @@ impl Decoded {
     }
 }
 
+/// Whether an envelope holds the attributes that every CloudEvent has, by their names or by those of their headers.
 fn is_cloud_event(envelope: &str) -> bool {
     let attributes = serde_json::from_str(envelope).unwrap_or(Value::Null);
-    attributes["id"].is_string() && attributes["source"].is_string() && attributes["type"].is_string()
+    let all = |names: [&str; 3]| names.iter().all(|name| attributes[name].is_string());
+    all(["ce-id", "ce-source", "ce-type"]) || all(["id", "source", "type"])
 }
 
 fn json(bytes: &[u8]) -> Option<Value> {

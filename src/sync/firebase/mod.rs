@@ -27,6 +27,11 @@ impl Handler for FirebaseHandler {
         "firebase"
     }
 
+    /// No account is needed for it.
+    fn serves_instances(&self) -> bool {
+        true
+    }
+
     /// Every type: publishers choose them as they like.
     fn wants(&self, _: &str) -> bool {
         true

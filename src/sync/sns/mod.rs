@@ -30,6 +30,11 @@ impl Handler for SnsHandler {
         "sns"
     }
 
+    /// A subscription is confirmed by what its message holds, with no account.
+    fn serves_instances(&self) -> bool {
+        true
+    }
+
     fn wants(&self, event_type: &str) -> bool {
         event_type == "SubscriptionConfirmation"
     }

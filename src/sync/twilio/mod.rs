@@ -51,6 +51,11 @@ impl Handler for TwilioHandler {
         "twilio"
     }
 
+    /// Nothing is looked up for a message of another account than that of the settings.
+    fn serves_instances(&self) -> bool {
+        true
+    }
+
     fn wants(&self, event_type: &str) -> bool {
         event_type.starts_with("message.") || event_type.starts_with("call.")
     }

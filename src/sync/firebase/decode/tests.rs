@@ -58,8 +58,12 @@ fn cloud_events_are_opened_in_both_modes() {
     let bad = around(json!({"data_base64": "%"})).to_string();
     assert_eq!(Decoded::read(bad.as_bytes(), None), Err(Unopened::Base64("data_base64")));
     let envelope = Some(r#"{"id":"1","source":"//x","type":"t"}"#);
-    let binary = Decoded::read(inner().to_string().as_bytes(), envelope).unwrap();
-    assert_eq!((binary.by, binary.data), ("CloudEvent", Data::Json(inner())));
+    for envelope in [envelope, Some(r#"{"ce-id":"1","ce-source":"//x","ce-type":"t","ce-time":"…"}"#)] {
+        let binary = Decoded::read(inner().to_string().as_bytes(), envelope).unwrap();
+        assert_eq!((binary.by, binary.data), ("CloudEvent", Data::Json(inner())));
+    }
+    let beside = Some(r#"{"x-goog-pubsub-message-id":"1"}"#);
+    assert_eq!(Decoded::read(inner().to_string().as_bytes(), beside).unwrap().by, "unwrapped message");
     assert_eq!(Decoded::read(&[8, 1, 255], envelope).unwrap().data, Data::Bytes(3), "protobuf");
     assert_eq!(Decoded::read(&[], envelope).unwrap().data, Data::Absent);
 }
