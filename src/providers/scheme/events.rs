@@ -1,5 +1,6 @@
 //! Reads the events of a proven request by a table's rules.
 
+use super::reference::Reference;
 use super::scene::{Moment, Scene};
 use super::table::{Event, Format};
 use super::time::instant;
@@ -17,13 +18,12 @@ const MAX_EVENTS: usize = 10_000;
 
 /// Reads every event of the request.
 pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<Parsed, Unreadable> {
-    let body = scene.request.body;
-    readable(event, scene)?;
+    let body = readable(event, scene)?;
     if event.each.0.is_empty() {
-        let incoming = one(event, replay, scene, Moment::default(), body.clone())?;
+        let incoming = one(event, replay, scene, Moment::default(), body)?;
         return Ok(Parsed { events: vec![Ok(incoming)] });
     }
-    let text = json::text(body)?;
+    let text = json::text(&body)?;
     let (mut parts, mut lists) = (Vec::new(), 0);
     for pointer in &event.each.0 {
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
@@ -33,11 +33,10 @@ pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<P
         return Err(Unreadable(format!("there is no list of events at {}", event.each.0.join(", "))));
     }
     let events = parts.into_iter().enumerate().map(|(index, part)| {
-        let slice = json::slice(body, part.item);
+        let slice = json::slice(&body, part.item);
         let read = || {
             let item: Value = json::read(part.item.get(), "an event")?;
-            let around: Option<Value> =
-                part.around.map(|around| json::read(around, "an object")).transpose()?;
+            let around: Option<Value> = part.around.map(|around| json::read(around, "an object")).transpose()?;
             let moment = Moment { item: Some((index, &item)), around: around.as_ref(), ..Moment::default() };
             one(event, replay, scene, moment, slice.clone())
         };
@@ -46,31 +45,34 @@ pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<P
     Ok(Parsed { events: events.collect() })
 }
 
-/// Whether the body is what this sender sends, so that a template can find something in it.
-fn readable(event: &Event, scene: &Scene<'_>) -> Result<(), Unreadable> {
+/// The text that the events are in, if it is what this sender sends, so that a template can find something in it.
+fn readable(event: &Event, scene: &Scene<'_>) -> Result<Bytes, Unreadable> {
+    let body = scene.request.body;
     if let Some(reference) = &event.r#in
+        // A JSON body can look like a form; only what calls itself one is.
+        && (scene.is_form() || !matches!(reference, Reference::Form(_)))
         && let Some(text) = scene.value(reference, Moment::default()).map(Cow::into_owned)
     {
         scene.look_into(&text);
         return match scene.json() {
-            Some(_) => Ok(()),
+            Some(_) => Ok(text.into()),
             None => Err(Unreadable(format!("{reference} is not JSON"))),
         };
     }
-    let body = scene.request.body;
     match event.format {
-        Format::Any => Ok(()),
-        Format::Form if std::str::from_utf8(body).is_ok() => Ok(()),
-        Format::Form => Err(Unreadable("the body is not UTF-8".to_owned())),
+        Format::Any => {}
+        Format::Form => {
+            std::str::from_utf8(body).map_err(|_| Unreadable("the body is not UTF-8".to_owned()))?;
+        }
         Format::Json => {
             let text = json::text(body)?;
-            match scene.json() {
-                Some(_) => Ok(()),
-                None => json::read::<serde::de::IgnoredAny>(text, "JSON")
-                    .and(Err(Unreadable("not valid JSON".to_owned()))),
+            if scene.json().is_none() {
+                json::read::<serde::de::IgnoredAny>(text, "JSON")?;
+                return Err(Unreadable("not valid JSON".to_owned()));
             }
         }
     }
+    Ok(body.clone())
 }
 
 fn one(

@@ -93,8 +93,11 @@ fn sign(
         return Err("no rule of the scheme fits the sample".to_owned());
     };
     let kind = rule.algorithm.kind();
-    if matches!(kind, Kind::Token | Kind::Basic) {
-        return Ok(String::new());
+    let text = || secret.map_or("", |secret| secret.expose_secret());
+    match kind {
+        Kind::Token => return Ok(text().to_owned()),
+        Kind::Basic => return Ok(STANDARD.encode(text())),
+        _ => {}
     }
     let Some(place) = &rule.signature else {
         return Err(format!("a sample of {} cannot be signed: only its sender has the keys", provider.name));
