@@ -3,6 +3,7 @@
 use crate::support::gateway::Gateway;
 use crate::support::inject::{Stored, inject};
 use crate::support::observe::{self, all_completed, counts, emission, emitted, item, replay};
+use crate::support::sign;
 use crate::support::twilio::{ACCOUNT, AUTH_TOKEN, Fault, Twilio};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -273,4 +274,56 @@ async fn messages_are_listed_in_pages_and_by_filter() {
     assert_eq!(unproven.status(), 401);
     let described = gateway.admin_get("/api/openapi.json").await;
     assert!(described["paths"]["/api/v1/messages"]["get"].is_object());
+}
+
+/// Posts a callback signed as Twilio does; gives the status of the reply.
+async fn post(gateway: &Gateway, provider: &str, token: &str, form: &str) -> u16 {
+    let path = format!("/api/v1/webhooks/{provider}");
+    let signature = sign::twilio(token, &format!("https://hooks.example.com{path}"), form);
+    let request = gateway
+        .http
+        .post(gateway.url(&path))
+        .header("X-Twilio-Signature", signature)
+        .header("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
+        .body(form.to_owned());
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn signed_callbacks_come_in_over_http_also_for_an_instance_with_a_token_of_its_own() {
+    let twilio = Twilio::start();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("hookgate.toml");
+    let table = "[providers.twilio-eu]\nscheme = \"twilio\"\nsecret = \"twilio-eu-canary-77\"\n";
+    std::fs::write(&config, table).unwrap();
+    let mut gateway = Gateway::start(&[
+        ("APP_URL", "https://hooks.example.com"),
+        ("HOOKGATE_CONFIG", config.to_str().unwrap()),
+        ("TWILIO_ACCOUNT_SID", ACCOUNT),
+        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+        ("TWILIO_BASE_URL", &twilio.url),
+    ])
+    .await;
+    personal(&mut gateway);
+    gateway.canary("twilio-eu-canary-77");
+    let (id, other) = (sid(1), sid(2));
+    twilio.put(&id, "delivered", None);
+    assert_eq!(post(&gateway, "twilio", AUTH_TOKEN, &form(&id, "sent", "")).await, 200);
+    assert_eq!(post(&gateway, "twilio", AUTH_TOKEN, &form(&id, "sent", "")).await, 200, "a repetition");
+    assert_eq!(post(&gateway, "twilio", "another token", &form(&id, "read", "")).await, 401);
+    let inbound = form(&other, "received", "").replace("MessageStatus=received&", "");
+    assert_eq!(post(&gateway, "twilio", AUTH_TOKEN, &inbound).await, 200);
+    // Another account's message is not looked up with the credentials of the settings.
+    let foreign =
+        form(&id, "failed", "&ErrorCode=30008").replace(ACCOUNT, "ACffffffffffffffffffffffffffffffff");
+    assert_eq!(post(&gateway, "twilio-eu", "twilio-eu-canary-77", &foreign).await, 200);
+    all_completed(&gateway, "twilio", 2).await;
+    all_completed(&gateway, "twilio-eu", 1).await;
+    assert_eq!(message(&gateway, &id).await["seen"], json!(["sent", "delivered"]));
+    assert_eq!(message(&gateway, &other).await["direction"], "inbound");
+    let eu = item(&gateway, "messages", "twilio-eu", &id).await.unwrap();
+    assert_eq!((&eu["status"], &eu["error_code"]), (&json!("failed"), &json!("30008")));
+    assert_eq!(twilio.gets(&id), 1);
+    let failed = emission(&gateway, "message.failed").await;
+    assert_eq!(failed["source"]["provider"], "twilio-eu");
 }

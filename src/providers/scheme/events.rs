@@ -36,7 +36,8 @@ pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<P
         let slice = json::slice(&body, part.item);
         let read = || {
             let item: Value = json::read(part.item.get(), "an event")?;
-            let around: Option<Value> = part.around.map(|around| json::read(around, "an object")).transpose()?;
+            let around: Option<Value> =
+                part.around.map(|around| json::read(around, "an object")).transpose()?;
             let moment = Moment { item: Some((index, &item)), around: around.as_ref(), ..Moment::default() };
             one(event, replay, scene, moment, slice.clone())
         };

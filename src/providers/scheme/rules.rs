@@ -199,11 +199,12 @@ pub(super) fn secret_headers(table: &Table) -> Vec<String> {
 
 /// The values that are the proof itself, or hold what proves.
 fn secret_places(table: &Table) -> impl Iterator<Item = &Reference> {
-    let proofs = table.verify.iter().map(toml::Spanned::get_ref).filter_map(|rule| match rule.algorithm.kind() {
-        Kind::Token | Kind::Basic => rule.signature.as_ref().map(|place| &place.from),
-        Kind::Jwt => rule.jwt.as_ref().map(|jwt| &jwt.from),
-        _ => None,
-    });
+    let proofs =
+        table.verify.iter().map(toml::Spanned::get_ref).filter_map(|rule| match rule.algorithm.kind() {
+            Kind::Token | Kind::Basic => rule.signature.as_ref().map(|place| &place.from),
+            Kind::Jwt => rule.jwt.as_ref().map(|jwt| &jwt.from),
+            _ => None,
+        });
     let handshakes = table.handshake.iter().map(toml::Spanned::get_ref);
     let offered = handshakes.clone().filter_map(|handshake| handshake.learn.as_ref());
     let equal = handshakes.filter_map(|handshake| match &handshake.proof {

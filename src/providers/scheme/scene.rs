@@ -154,12 +154,9 @@ impl<'a> Scene<'a> {
 
     /// The text of the first template that resolves to some.
     pub(super) fn first(&'a self, choice: &super::template::Choice, at: Moment<'a>) -> Option<String> {
-        choice
-            .0
-            .iter()
-            .find_map(|template| {
-                String::from_utf8(self.render(template, at)?).ok().filter(|text| !text.is_empty())
-            })
+        choice.0.iter().find_map(|template| {
+            String::from_utf8(self.render(template, at)?).ok().filter(|text| !text.is_empty())
+        })
     }
 }
 
