@@ -3,9 +3,13 @@
 use crate::support::gateway::Gateway;
 use crate::support::inject::{Stored, inject};
 use crate::support::observe::{completed, counts, emission, emitted, item, replay};
+use crate::support::sign;
+use crate::support::simulator::{Simulator, Upstream};
+use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn pubsub(id: &str, data: &Value) -> Value {
     json!({
@@ -87,4 +91,96 @@ async fn everything_else_is_kept_with_a_reason_and_a_broken_envelope_fails() {
     assert!(event["error"].as_str().unwrap().contains("message.data"), "{event}");
     assert!(emitted(&gateway, "").await.is_empty());
     assert_eq!(gateway.admin_get("/api/v1/messages").await["items"], json!([]));
+}
+
+/// Google's key set.
+#[derive(Default)]
+struct Google {
+    fetches: usize,
+    violations: Vec<String>,
+}
+
+impl Upstream for Google {
+    fn answer(&mut self, request: &HttpRequest, _: &[u8]) -> HttpResponse {
+        if request.method() != "GET" || request.path() != "/oauth2/v3/certs" {
+            self.violations.push(format!("{} {}", request.method(), request.path()));
+            return HttpResponse::NotFound().finish();
+        }
+        self.fetches += 1;
+        let mut key = sign::test_key("jwk", "rsa");
+        key["kid"] = json!("key-1");
+        key["alg"] = json!("RS256");
+        key["use"] = json!("sig");
+        let keys = json!({"keys": [key]});
+        HttpResponse::Ok().insert_header(("Cache-Control", "public, max-age=22221")).json(keys)
+    }
+
+    fn latency(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn violations(&self) -> &[String] {
+        &self.violations
+    }
+}
+
+const AUDIENCE: &str = "https://hooks.example.com/api/v1/webhooks/firebase";
+const ACCOUNT: &str = "push@p.iam.gserviceaccount.com";
+
+fn token(email: &str) -> String {
+    let now = chrono::Utc::now().timestamp();
+    let claims = json!({
+        "iss": "https://accounts.google.com", "aud": AUDIENCE, "sub": "113774264463038321964", "email": email,
+        "email_verified": true, "iat": now - 10, "exp": now + 3590,
+    });
+    format!("Bearer {}", sign::jwt("key-1", &claims))
+}
+
+async fn post(gateway: &Gateway, token: &str, headers: &[(&str, &str)], body: &Value) -> u16 {
+    let url = gateway.url("/api/v1/webhooks/firebase");
+    let mut request = gateway.http.post(url).header("Authorization", token).body(body.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.header("Content-Type", "application/json").send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn pushes_with_googles_token_come_in_over_http_in_every_envelope() {
+    let google = Simulator::<Google>::start();
+    let keys = format!("{}/oauth2/v3/certs", google.url);
+    let gateway = Gateway::start(&[
+        ("FIREBASE_AUDIENCE", AUDIENCE),
+        ("FIREBASE_SERVICE_ACCOUNT", ACCOUNT),
+        ("GOOGLE_JWKS_URL", &keys),
+    ])
+    .await;
+    let status = |word: &str| json!({"message_id": "projects/p/messages/1", "status": word});
+    let sent = pubsub("1", &status("sent"));
+    assert_eq!(post(&gateway, &token(ACCOUNT), &[], &sent).await, 200);
+    assert_eq!(post(&gateway, &token(ACCOUNT), &[], &sent).await, 200, "a repetition");
+    assert_eq!(post(&gateway, &token("stranger@q.iam.gserviceaccount.com"), &[], &sent).await, 401);
+    let binary = [
+        ("ce-id", "2"),
+        ("ce-source", "//push.example.com"),
+        ("ce-specversion", "1.0"),
+        ("ce-type", "com.example.push.delivered"),
+        ("ce-time", "2026-11-23T10:00:01Z"),
+    ];
+    assert_eq!(post(&gateway, &token(ACCOUNT), &binary, &status("delivered")).await, 200);
+    let alert = json!({
+        "specversion": "1.0", "id": "3", "source": "//firebasealerts.googleapis.com/projects/1",
+        "type": "google.firebase.firebasealerts.alerts.v1.published", "data": {"payload": {"issue": {"id": "9"}}},
+    });
+    assert_eq!(post(&gateway, &token(ACCOUNT), &[], &alert).await, 200);
+    completed(&gateway, "firebase", "projects/p/subscriptions/s#1").await;
+    completed(&gateway, "firebase", "//push.example.com#2").await;
+    let kept = gateway.event("firebase", "//firebasealerts.googleapis.com/projects/1#3", &["ignored"]).await;
+    assert!(kept["outcome"].as_str().unwrap().contains("CloudEvent with JSON data"), "{kept}");
+    let page = gateway.admin_get("/api/v1/messages?provider=firebase").await;
+    assert_eq!(page["items"][0]["message_id"], "projects/p/messages/1");
+    assert_eq!(page["items"][0]["seen"], json!(["sent", "delivered"]));
+    let told = counts(&[("notification.sent", 1), ("notification.delivered", 1)]);
+    assert_eq!(emitted(&gateway, "").await, told);
+    assert_eq!(google.state().fetches, 1);
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 mod fetching;
+mod posted;
 mod projection;
 
 /// A gateway that fetches from this PayPal.

@@ -3,12 +3,15 @@
 use crate::support::gateway::Gateway;
 use crate::support::inject::{Stored, inject};
 use crate::support::observe::completed;
+use crate::support::sign;
 use crate::support::simulator::{Simulator, Upstream};
 use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+const CERTIFICATE: &str = "/SimpleNotificationService-0123456789abcdef.pem";
 const TOPIC: &str = "arn:aws:sns:us-west-2:123456789012:MyTopic";
 
 /// SNS, as far as it confirms subscriptions.
@@ -21,6 +24,10 @@ struct Sns {
 
 impl Upstream for Sns {
     fn answer(&mut self, request: &HttpRequest, _: &[u8]) -> HttpResponse {
+        if request.method() == "GET" && request.path() == CERTIFICATE {
+            let pem = sign::test_key("certificates", "self_signed");
+            return HttpResponse::Ok().body(pem.as_str().unwrap().to_owned());
+        }
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
         let expected = [("Action", "ConfirmSubscription"), ("TopicArn", TOPIC), ("Token", "2336")]
@@ -106,4 +113,38 @@ async fn a_topic_that_is_not_allowed_and_an_address_that_is_not_sns_are_left_alo
     let event = gateway.event("sns", "1", &["failed"]).await;
     assert!(event["error"].as_str().unwrap().contains("SubscribeURL"), "{event}");
     assert_eq!(sns.state().confirmed, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_signed_confirmation_comes_in_over_http_and_is_followed() {
+    let sns = Simulator::<Sns>::start();
+    // Stands in for the host of the certificate, whose own rules hold all the same.
+    let hosts = format!("sns.us-west-2.amazonaws.com={}", sns.url);
+    let gateway = Gateway::start(&[
+        ("SNS_TOPIC_ARNS", TOPIC),
+        ("SNS_BASE_URL", &sns.url),
+        ("HOOKGATE_KEY_HOSTS", &hosts),
+    ])
+    .await;
+    let mut message = confirmation("165545c9-2a5c-472c-8df2-7ff2be2b3b1b", &subscribe_url(&sns.url));
+    message["SignatureVersion"] = json!("2");
+    message["Timestamp"] = json!(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    message["SigningCertURL"] = json!(format!("https://sns.us-west-2.amazonaws.com{CERTIFICATE}"));
+    let signed: String = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+        .iter()
+        .map(|name| format!("{name}\n{}\n", message[name].as_str().unwrap()))
+        .collect();
+    let signature = base64::engine::general_purpose::STANDARD.encode(sign::rsa_sha256(signed.as_bytes()));
+    message["Signature"] = json!(signature);
+    let post = async |message: &Value| {
+        let url = gateway.url("/api/v1/webhooks/sns");
+        let request = gateway.http.post(url).header("Content-Type", "text/plain; charset=UTF-8");
+        request.body(message.to_string()).send().await.unwrap().status().as_u16()
+    };
+    let mut elsewhere = message.clone();
+    elsewhere["SubscribeURL"] = json!(subscribe_url("http://127.0.0.1:1"));
+    assert_eq!(post(&elsewhere).await, 401, "the URL is signed");
+    assert_eq!(post(&message).await, 200);
+    completed(&gateway, "sns", "165545c9-2a5c-472c-8df2-7ff2be2b3b1b").await;
+    assert_eq!(sns.state().confirmed, [TOPIC]);
 }
