@@ -416,6 +416,7 @@ pub(super) struct HandshakeReply {
 pub(super) struct Reply {
     pub(super) status: Option<u16>,
     pub(super) body: Option<String>,
+    pub(super) content_type: Option<String>,
     pub(super) bare_errors: bool,
 }
 
