@@ -73,10 +73,12 @@ async fn serve(
     let registry = Registry::new(&settings, &LearnedSecrets::new())?;
     let handlers = Handlers::new(crate::sync::handlers(&settings), registry.instances());
     let providers = Providers::new(registry);
+    let keyring = KeyringSettings::new(&settings).map_err(|error| CliError::Message(error.to_string()))?;
+    let keyring = Keyring::new(keyring, Clock::system());
     let draining = Arc::new(AtomicBool::new(false));
     let state = AppState {
         providers,
-        keyring: Keyring::new(KeyringSettings::default(), Clock::system()),
+        keyring,
         quarantine: Quarantine::default(),
         activity: Activity::default(),
         settings: settings.clone(),

@@ -3,7 +3,7 @@
 use super::rate_limit::RateLimits;
 use super::receive_metrics::ReceiveMetrics;
 use super::{
-    AppState, Problem, accounts, events, extract, health, payments, receive, request_id, sync_queue,
+    AppState, Problem, accounts, events, extract, health, messages, payments, receive, request_id, sync_queue,
 };
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -53,6 +53,7 @@ impl Role {
         (name = "receiver", description = "Webhooks come in"),
         (name = "events", description = "What was received and what became of it"),
         (name = "payments", description = "What payments came to, at every provider"),
+        (name = "messages", description = "How far messages and push notifications have come, at every provider"),
         (name = "sync", description = "Units of upstream work that events set in motion"),
         (name = "moysklad", description = "Main and child accounts that are kept in step"),
         (name = "health", description = "For load balancers and Prometheus")
@@ -70,6 +71,7 @@ fn document() -> utoipa::openapi::OpenApi {
 fn admin_routes(config: &mut ServiceConfig<'_>) {
     events::configure(config);
     payments::configure(config);
+    messages::configure(config);
     sync_queue::configure(config);
     accounts::configure(config);
 }

@@ -2,6 +2,7 @@
 
 use super::KeyringError;
 use super::fetch::is_safe;
+use crate::config::Settings;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use url::Url;
@@ -32,6 +33,24 @@ pub struct PayPal {
 }
 
 impl KeyringSettings {
+    /// What the settings say.
+    pub fn new(settings: &Settings) -> Result<Self, KeyringError> {
+        let (keys, paypal) = (&settings.keys, &settings.paypal);
+        Ok(Self {
+            extra_roots: keys.roots.clone(),
+            extra_intermediates: keys.intermediates.clone(),
+            paypal: match (&paypal.client_id, &paypal.client_secret) {
+                (Some(id), Some(secret)) => Some(PayPal {
+                    client_id: id.clone(),
+                    client_secret: secret.clone(),
+                    base_url: paypal.base_url.clone(),
+                }),
+                _ => None,
+            },
+            url_overrides: Self::parse_overrides(&keys.hosts)?,
+        })
+    }
+
     /// Reads `HOOKGATE_KEY_HOSTS`: `HOST=URL`, several with commas.
     pub fn parse_overrides(text: &str) -> Result<Vec<(String, Url)>, KeyringError> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
