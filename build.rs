@@ -19,7 +19,7 @@ fn main() {
         "/// Every built-in scheme: its name, and its table as text.\npub const BUILTIN: &[(&str, &str)] = &[\n",
     );
     for name in names {
-        let path = folder.join(format!("{name}.toml"));
+        let path = folder.join(format!("{name}.toml")).display().to_string();
         let _ = writeln!(list, "    ({name:?}, include_str!({path:?})),");
     }
     list.push_str("];\n");

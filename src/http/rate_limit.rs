@@ -44,7 +44,7 @@ impl RateLimits {
             check(limiter, &address)?;
         }
         if let Some(rate) = own {
-            return self.of(provider, rate).check().map_err(too_many);
+            return self.of(provider, rate).check().map_err(|not_until| too_many(&not_until));
         }
         if let Some(limiter) = &self.provider {
             check(limiter, &provider.to_owned())?;
@@ -71,9 +71,9 @@ fn keyed<K: Hash + Eq + Clone>(rate: Option<u32>) -> Option<DefaultKeyedRateLimi
 }
 
 fn check<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Problem> {
-    limiter.check_key(key).map_err(too_many)
+    limiter.check_key(key).map_err(|not_until| too_many(&not_until))
 }
 
-fn too_many(not_until: NotUntil<QuantaInstant>) -> Problem {
+fn too_many(not_until: &NotUntil<QuantaInstant>) -> Problem {
     Problem::TooManyRequests { after: not_until.wait_time_from(DefaultClock::default().now()).as_secs() + 1 }
 }

@@ -150,13 +150,13 @@ async fn answer(
     }
     let result = admit(state, configured, &raw, state.clock.now(), Some(metrics)).await;
     metrics.ack.record(started.elapsed().as_secs_f64());
-    let received = result?;
+    let receipt = result?;
     let reply = &configured.reply;
     let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
     Ok(match &reply.body {
         Some(body) => response.content_type("text/plain; charset=utf-8").body(body.clone()),
         None if reply.status == 204 => response.finish(),
-        None => response.json(received),
+        None => response.json(receipt),
     })
 }
 

@@ -30,7 +30,7 @@ impl C2s {
 }
 
 impl Provider for C2s {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "c2s"
     }
 

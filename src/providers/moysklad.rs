@@ -52,7 +52,7 @@ impl Moysklad {
 }
 
 impl Provider for Moysklad {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "moysklad"
     }
 

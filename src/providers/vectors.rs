@@ -323,6 +323,7 @@ impl Request {
     pub fn raw(&self) -> RawRequest<'_> {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         RawRequest {
+            path_token: self.path.rsplit('/').next().filter(|segment| !segment.is_empty()),
             method: &self.method,
             bases: &self.bases,
             path: &self.path,

@@ -1,5 +1,6 @@
 //! Reads the events of a proven request by a table's rules.
 
+use super::reference::Reference;
 use super::scene::{Moment, Scene};
 use super::table::{Event, Format};
 use super::time::instant;
@@ -17,13 +18,12 @@ const MAX_EVENTS: usize = 10_000;
 
 /// Reads every event of the request.
 pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<Parsed, Unreadable> {
-    let body = scene.request.body;
-    readable(event, scene)?;
+    let body = readable(event, scene)?;
     if event.each.0.is_empty() {
-        let incoming = one(event, replay, scene, Moment::default(), body.clone())?;
+        let incoming = one(event, replay, scene, Moment::default(), body)?;
         return Ok(Parsed { events: vec![Ok(incoming)] });
     }
-    let text = json::text(body)?;
+    let text = json::text(&body)?;
     let (mut parts, mut lists) = (Vec::new(), 0);
     for pointer in &event.each.0 {
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
@@ -33,7 +33,7 @@ pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<P
         return Err(Unreadable(format!("there is no list of events at {}", event.each.0.join(", "))));
     }
     let events = parts.into_iter().enumerate().map(|(index, part)| {
-        let slice = json::slice(body, part.item);
+        let slice = json::slice(&body, part.item);
         let read = || {
             let item: Value = json::read(part.item.get(), "an event")?;
             let around: Option<Value> =
@@ -46,31 +46,34 @@ pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<P
     Ok(Parsed { events: events.collect() })
 }
 
-/// Whether the body is what this sender sends, so that a template can find something in it.
-fn readable(event: &Event, scene: &Scene<'_>) -> Result<(), Unreadable> {
+/// The text that the events are in, if it is what this sender sends, so that a template can find something in it.
+fn readable(event: &Event, scene: &Scene<'_>) -> Result<Bytes, Unreadable> {
+    let body = scene.request.body;
     if let Some(reference) = &event.r#in
+        // A JSON body can look like a form; only what calls itself one is.
+        && (scene.is_form() || !matches!(reference, Reference::Form(_)))
         && let Some(text) = scene.value(reference, Moment::default()).map(Cow::into_owned)
     {
         scene.look_into(&text);
         return match scene.json() {
-            Some(_) => Ok(()),
+            Some(_) => Ok(text.into()),
             None => Err(Unreadable(format!("{reference} is not JSON"))),
         };
     }
-    let body = scene.request.body;
     match event.format {
-        Format::Any => Ok(()),
-        Format::Form if std::str::from_utf8(body).is_ok() => Ok(()),
-        Format::Form => Err(Unreadable("the body is not UTF-8".to_owned())),
+        Format::Any => {}
+        Format::Form => {
+            std::str::from_utf8(body).map_err(|_| Unreadable("the body is not UTF-8".to_owned()))?;
+        }
         Format::Json => {
             let text = json::text(body)?;
-            match scene.json() {
-                Some(_) => Ok(()),
-                None => json::read::<serde::de::IgnoredAny>(text, "JSON")
-                    .and(Err(Unreadable("not valid JSON".to_owned()))),
+            if scene.json().is_none() {
+                json::read::<serde::de::IgnoredAny>(text, "JSON")?;
+                return Err(Unreadable("not valid JSON".to_owned()));
             }
         }
     }
+    Ok(body.clone())
 }
 
 fn one(
@@ -88,8 +91,8 @@ fn one(
     };
     let event_type =
         scene.first(&event.r#type, moment).ok_or_else(|| absent("the event type", &event.r#type))?;
-    let times = event.time.0.iter();
-    let occurred_at = times.filter_map(|time| instant(&scene.text(&time.from, moment)?, time.format)).next();
+    let mut times = event.time.0.iter();
+    let occurred_at = times.find_map(|time| instant(&scene.text(&time.from, moment)?, time.format));
     let envelope = envelope(event, scene, moment);
     let second_key = (replay != Replay::Off && !event.id.0.is_empty()).then(|| {
         let key = event.replay_key.as_ref().and_then(|template| scene.render(template, moment));

@@ -103,17 +103,15 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 fn public_key(scheme: SignatureScheme, form: KeyForm, text: &str) -> Result<PublicKey, String> {
-    let key = match form {
-        KeyForm::Pem => PublicKey::from_pem(text.as_bytes()),
-        // A key in one piece of DER begins with a sequence; 32 bytes alone are an Ed25519 key.
-        _ => {
-            let bytes =
-                if form == KeyForm::Utf8 { bytes(KeyForm::Base64, text)? } else { bytes(form, text)? };
-            match scheme {
-                SignatureScheme::Ed25519 if bytes.len() == 32 => PublicKey::from_ed25519(&bytes),
-                _ => PublicKey::from_spki_der(&bytes),
-            }
-        }
+    if form == KeyForm::Pem {
+        return PublicKey::from_pem(text.as_bytes())
+            .map_err(|_| "a public key of this kind in PEM".to_owned());
+    }
+    let bytes = bytes(if form == KeyForm::Utf8 { KeyForm::Base64 } else { form }, text)?;
+    // A key in one piece of DER begins with a sequence; 32 bytes alone are an Ed25519 key.
+    let key = match scheme {
+        SignatureScheme::Ed25519 if bytes.len() == 32 => PublicKey::from_ed25519(&bytes),
+        _ => PublicKey::from_spki_der(&bytes),
     };
     key.map_err(|_| "a public key of this kind".to_owned())
 }

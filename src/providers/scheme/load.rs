@@ -96,7 +96,7 @@ fn read_scheme(name: &str, text: &str) -> Result<Scheme, SchemeError> {
 pub struct Tables {
     file: String,
     text: String,
-    tables: BTreeMap<String, toml::Spanned<Table>>,
+    by_name: BTreeMap<String, toml::Spanned<Table>>,
 }
 
 /// Reads `[providers.NAME]` from the text of a settings file, whatever else stands there.
@@ -114,7 +114,7 @@ pub fn read_tables(file: &str, text: &str) -> Result<Tables, SchemeError> {
         rules::check(table.get_ref())
             .map_err(|(span, message)| SchemeError::at(file, text, span.or(Some(table.span())), message))?;
     }
-    Ok(Tables { file: file.to_owned(), text: text.to_owned(), tables: read.providers })
+    Ok(Tables { file: file.to_owned(), text: text.to_owned(), by_name: read.providers })
 }
 
 /// A provider's name is a path segment, a label and, in capitals, part of a variable's name.
@@ -137,16 +137,16 @@ pub type SecretId<'a> = &'a dyn Fn(usize, &SecretString) -> String;
 impl Tables {
     /// Names of the tables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tables.keys().map(String::as_str)
+        self.by_name.keys().map(String::as_str)
     }
 
     /// Who may call the provider of this name, by its table.
     pub(in crate::providers) fn access(&self, name: &str) -> Access {
-        self.tables.get(name).map(|table| access(table.get_ref())).unwrap_or_default()
+        self.by_name.get(name).map(|table| access(table.get_ref())).unwrap_or_default()
     }
 
     fn problem(&self, name: &str, message: impl Into<String>) -> SchemeError {
-        match self.tables.get(name) {
+        match self.by_name.get(name) {
             Some(table) => SchemeError::at(&self.file, &self.text, Some(table.span()), message.into()),
             None => SchemeError::new("environment", name, message.into()),
         }
@@ -161,7 +161,7 @@ impl Tables {
         learned: &[Learned],
         id: SecretId<'_>,
     ) -> Result<Option<Instance>, SchemeError> {
-        let own = self.tables.get(name).map(toml::Spanned::get_ref);
+        let own = self.by_name.get(name).map(toml::Spanned::get_ref);
         let scheme = self.scheme_of(name, own)?;
         let table = merged(&scheme, own);
         let params = self.params(name, &table, own, source)?;
@@ -240,7 +240,7 @@ impl Tables {
         secret: &SecretString,
         params: BTreeMap<String, SecretString>,
     ) -> Result<SchemeProvider, SchemeError> {
-        let own = self.tables.get(name).map(toml::Spanned::get_ref);
+        let own = self.by_name.get(name).map(toml::Spanned::get_ref);
         let scheme = self.scheme_of(name, own)?;
         let table = merged(&scheme, own);
         let mut values: BTreeMap<String, SecretString> = BTreeMap::new();

@@ -152,6 +152,14 @@ impl Provider for SchemeProvider {
         rules::secret_headers(&self.table)
     }
 
+    fn has_path_token(&self) -> bool {
+        rules::has_path_token(&self.table)
+    }
+
+    fn secret_parameters(&self) -> Vec<String> {
+        rules::secret_parameters(&self.table)
+    }
+
     fn reply(&self) -> ReplyRule {
         let reply = self.table.reply.clone().unwrap_or_default();
         ReplyRule { status: reply.status.unwrap_or(200), body: reply.body, bare_errors: reply.bare_errors }

@@ -50,7 +50,6 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
                 return Err("one of `signed` and `signed_parts` must say what is signed".to_owned());
             }
         }
-        Kind::Basic => {}
         Kind::Token => {
             if rule.signature.is_none() {
                 return Err("`signature` is missing: where does the token stand?".to_owned());
@@ -60,7 +59,7 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
         Kind::Postback if rule.signed.is_none() => {
             return Err("`signed` is missing: what is the sender asked?".to_owned());
         }
-        Kind::Jwt | Kind::Postback => {}
+        Kind::Basic | Kind::Jwt | Kind::Postback => {}
     }
     if matches!(kind, Kind::Digest(_)) && !signs(&|reference| *reference == Reference::Secret) {
         return Err("a plain hash proves nothing unless `signed` holds {secret}".to_owned());
@@ -186,25 +185,45 @@ fn handshake(handshake: &Handshake) -> Result<(), String> {
 
 /// Headers that hold a secret and must not be stored: those whose value is the proof itself.
 pub(super) fn secret_headers(table: &Table) -> Vec<String> {
-    let mut names = Vec::new();
-    for rule in table.verify.iter().map(toml::Spanned::get_ref) {
-        let place = match rule.algorithm.kind() {
-            Kind::Basic if rule.signature.is_none() => {
-                names.push("authorization".to_owned());
-                None
-            }
+    let mut names: Vec<String> = secret_places(table)
+        .filter_map(|place| match place {
+            Reference::Header(name) | Reference::Headers(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    if table.verify.iter().any(|rule| rule.get_ref().algorithm.kind() == Kind::Basic) {
+        names.push("authorization".to_owned());
+    }
+    names
+}
+
+/// The values that are the proof itself, or hold what proves.
+fn secret_places(table: &Table) -> impl Iterator<Item = &Reference> {
+    let proofs =
+        table.verify.iter().map(toml::Spanned::get_ref).filter_map(|rule| match rule.algorithm.kind() {
             Kind::Token | Kind::Basic => rule.signature.as_ref().map(|place| &place.from),
             Kind::Jwt => rule.jwt.as_ref().map(|jwt| &jwt.from),
             _ => None,
-        };
-        if let Some(Reference::Header(name) | Reference::Headers(name)) = place {
-            names.push(name.clone());
-        }
-    }
-    for handshake in table.handshake.iter().map(toml::Spanned::get_ref) {
-        if let Some(Reference::Header(name)) = &handshake.learn {
-            names.push(name.clone());
-        }
-    }
-    names
+        });
+    let handshakes = table.handshake.iter().map(toml::Spanned::get_ref);
+    let offered = handshakes.clone().filter_map(|handshake| handshake.learn.as_ref());
+    let equal = handshakes.filter_map(|handshake| match &handshake.proof {
+        super::table::HandshakeProof::Equal(require) => Some(&require.left),
+        _ => None,
+    });
+    proofs.chain(offered).chain(equal)
+}
+
+/// Names of query parameters that hold a secret.
+pub(super) fn secret_parameters(table: &Table) -> Vec<String> {
+    let names = secret_places(table).filter_map(|place| match place {
+        Reference::Query(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Whether the route has a place for a token in its path.
+pub(super) fn has_path_token(table: &Table) -> bool {
+    secret_places(table).any(|place| *place == Reference::PathToken)
 }

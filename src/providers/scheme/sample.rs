@@ -1,9 +1,10 @@
 //! Samples for `hookgate send`: the table says where the signature stands, the engine makes it.
 
 use super::keys::{Kind, encode};
-use super::table::Sample;
+use super::table::{ClaimEntry, Sample, Verify};
 use super::{SchemeProvider, scene, urls};
-use crate::providers::proof::{SigningKey, digest, hmac};
+use crate::providers::proof::jwt::{JwtAlgorithm, JwtSigner, issue};
+use crate::providers::proof::{Hash, SigningKey, digest, hmac};
 use crate::providers::{RawRequest, SignedSample};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -50,9 +51,9 @@ pub(super) fn make(
         Fill { now, uuid: uuid::Uuid::new_v4().to_string(), secret: secret.to_owned(), hash: String::new() };
     // What is signed does not hold the signature, so the request without one shows what is to be signed.
     let unsigned = write(sample, &fill, "");
-    fill.hash = hex::encode(digest(crate::providers::proof::Hash::Sha256, unsigned.body.as_bytes()));
+    fill.hash = hex::encode(digest(Hash::Sha256, unsigned.body.as_bytes()));
     let unsigned = write(sample, &fill, "");
-    let signature = sign(provider, &unsigned, base, key)?;
+    let signature = sign(provider, &unsigned, base, key, now)?;
     Ok(write(sample, &fill, &signature))
 }
 
@@ -69,11 +70,61 @@ fn write(sample: &Sample, fill: &Fill, signature: &str) -> SignedSample {
     }
 }
 
+/// Key id of tokens that samples are signed with: the key set has to hold the test key under it.
+const SAMPLE_KEY_ID: &str = "hookgate-send";
+
+const NEEDS_KEY: &str = "its sender signs with a private key: give a test key with --signing-key, whose public half the gateway \
+                         is configured with (as the secret, or in the key set as `hookgate-send`)";
+
+/// A token with the claims that the rule demands.
+fn token(
+    rule: &Verify,
+    scene: &scene::Scene<'_>,
+    moment: scene::Moment<'_>,
+    signing: Option<&SigningKey>,
+    now: DateTime<Utc>,
+    body: &[u8],
+) -> Result<String, String> {
+    let table = rule.jwt.as_ref().ok_or("the scheme has no token")?;
+    let text = |template| scene.render(template, moment).and_then(|text| String::from_utf8(text).ok());
+    let mut claims = serde_json::Map::new();
+    claims.insert("iat".to_owned(), now.timestamp().into());
+    claims.insert("exp".to_owned(), (now.timestamp() + 300).into());
+    if let Some(issuer) = table.issuers.first() {
+        claims.insert("iss".to_owned(), issuer.as_str().into());
+    }
+    if let Some(audience) = table.audience.as_ref().and_then(|choice| scene.first(choice, moment)) {
+        claims.insert("aud".to_owned(), audience.into());
+    }
+    for (name, entry) in &table.claims {
+        let value = match entry {
+            ClaimEntry::Flag(flag) => (*flag).into(),
+            ClaimEntry::Text(template) => {
+                text(template).ok_or("a parameter of the token is not configured")?.into()
+            }
+        };
+        claims.insert(name.clone(), value);
+    }
+    if let Some(name) = &table.body_sha256_claim {
+        claims.insert(name.clone(), hex::encode(digest(Hash::Sha256, body)).into());
+    }
+    let algorithm: JwtAlgorithm =
+        table.algorithms.first().and_then(|name| name.parse().ok()).ok_or("the token has no algorithm")?;
+    let secret = moment.secret.map_or("", |secret| secret.expose_secret());
+    let (signer, kid) = match (algorithm, signing) {
+        (JwtAlgorithm::Hs256, _) => (JwtSigner::Secret(secret.as_bytes()), None),
+        (_, Some(key)) => (JwtSigner::Key(key), Some(SAMPLE_KEY_ID)),
+        (_, None) => return Err(NEEDS_KEY.to_owned()),
+    };
+    issue(&claims.into(), algorithm, kid, signer).map_err(|error| error.to_string())
+}
+
 fn sign(
     provider: &SchemeProvider,
     unsigned: &SignedSample,
     base: &str,
     signing: Option<&SigningKey>,
+    now: DateTime<Utc>,
 ) -> Result<String, String> {
     let body = Bytes::from(unsigned.body.clone());
     let names: Vec<String> = unsigned.headers.iter().map(|header| header.0.to_lowercase()).collect();
@@ -93,8 +144,17 @@ fn sign(
         return Err("no rule of the scheme fits the sample".to_owned());
     };
     let kind = rule.algorithm.kind();
-    if matches!(kind, Kind::Token | Kind::Basic) {
-        return Ok(String::new());
+    let text = || secret.map_or("", |secret| secret.expose_secret());
+    match kind {
+        Kind::Token => return Ok(text().to_owned()),
+        Kind::Basic => return Ok(STANDARD.encode(text())),
+        Kind::Jwt => {
+            let urls = urls::candidates(&request, provider.registered_url.as_deref(), &rule.urls);
+            let url = urls.first().map(String::as_str);
+            let moment = scene::Moment { secret, url, ..scene::Moment::default() };
+            return token(rule, &scene, moment, signing, now, &body);
+        }
+        _ => {}
     }
     let Some(place) = &rule.signature else {
         return Err(format!("a sample of {} cannot be signed: only its sender has the keys", provider.name));
@@ -105,12 +165,13 @@ fn sign(
     let signed = super::verify::to_sign(rule, place, &scene, secret, url.as_deref())
         .ok_or("the sample lacks a value that is signed")?;
     let signature = match (kind, key) {
-        (Kind::Hmac(hash), Some(super::keys::Key::Bytes(bytes))) => hmac(hash, bytes.expose_secret(), &signed),
+        (Kind::Hmac(hash), Some(super::keys::Key::Bytes(bytes))) => {
+            hmac(hash, bytes.expose_secret(), &signed)
+        }
         (Kind::Digest(hash), _) => digest(hash, &signed),
-        (Kind::Signature(scheme), _) => signing
-            .ok_or("its sender signs with a private key: give a test key with --signing-key whose public half is configured")?
-            .sign(scheme, &signed)
-            .map_err(|error| error.to_string())?,
+        (Kind::Signature(scheme), _) => {
+            signing.ok_or(NEEDS_KEY)?.sign(scheme, &signed).map_err(|error| error.to_string())?
+        }
         _ => return Err(format!("a sample of {} cannot be signed here", provider.name)),
     };
     Ok(encode(place.encoding, &signature))

@@ -61,6 +61,13 @@ impl<'a> Scene<'a> {
         self.inner.get_or_init(|| read_json(self.request.body)).as_ref()
     }
 
+    /// Whether the body says that it is a form.
+    pub(super) fn is_form(&self) -> bool {
+        let kind = self.request.header("content-type").unwrap_or_default();
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    }
+
     /// The fields of a form body in their order.
     pub(super) fn form(&self) -> &[(String, String)] {
         self.form.get_or_init(|| {
@@ -145,13 +152,11 @@ impl<'a> Scene<'a> {
         template.render(|reference| self.value(reference, at))
     }
 
-    /// The text of the first template that resolves.
+    /// The text of the first template that resolves to some.
     pub(super) fn first(&'a self, choice: &super::template::Choice, at: Moment<'a>) -> Option<String> {
-        choice
-            .0
-            .iter()
-            .find_map(|template| String::from_utf8(self.render(template, at)?).ok())
-            .filter(|text| !text.is_empty())
+        choice.0.iter().find_map(|template| {
+            String::from_utf8(self.render(template, at)?).ok().filter(|text| !text.is_empty())
+        })
     }
 }
 

@@ -139,7 +139,7 @@ impl Parts {
 impl Verify {
     /// Every template of what is signed.
     pub(super) fn signed_templates(&self) -> impl Iterator<Item = &Template> {
-        let parts = self.signed_parts.iter().flat_map(|parts| parts.lists()).flatten();
+        let parts = self.signed_parts.iter().flat_map(Parts::lists).flatten();
         self.signed.iter().chain(parts)
     }
 }

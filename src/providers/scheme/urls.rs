@@ -85,16 +85,9 @@ pub(super) fn decode_some(url: &str) -> String {
         let escape = ESCAPES
             .iter()
             .find(|(escape, _)| rest.get(..3).is_some_and(|head| head.eq_ignore_ascii_case(escape)));
-        match escape {
-            Some((_, plain)) => {
-                decoded.push_str(plain);
-                rest = &rest[3..];
-            }
-            None => {
-                decoded.push('%');
-                rest = &rest[1..];
-            }
-        }
+        let (plain, length) = escape.map_or(("%", 1), |(_, plain)| (*plain, 3));
+        decoded.push_str(plain);
+        rest = &rest[length..];
     }
     decoded.push_str(rest);
     decoded

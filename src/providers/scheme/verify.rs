@@ -225,7 +225,7 @@ pub(super) fn to_sign(
         Some(pointer) => Some((0, scene.json()?.pointer(pointer)?.get(0)?)),
         None => None,
     };
-    let moment = Moment { secret, url, item, ..Moment::default() };
+    let moment = Moment { item, secret, url, ..Moment::default() };
     let found = find(place, scene, moment).unwrap_or_default();
     let pairs = place.pair.as_deref().map(|pair| pairs(place, &found, pair)).unwrap_or_default();
     let moment = Moment { pairs: &pairs, ..moment };
