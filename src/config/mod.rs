@@ -4,8 +4,10 @@
 //! case, alone (`stripe_api_key = "…"`) or split at a table (`[stripe]` `api_key = "…"`).
 
 mod source;
+mod upstreams;
 
 pub use source::{Env, Source};
+pub use upstreams::{Keys, Paypal, Sns, Twilio};
 
 use crate::crypto::MasterKey;
 use ipnet::IpNet;
@@ -63,6 +65,14 @@ pub struct Settings {
     pub work_api: WorkApi,
     /// Stripe.
     pub stripe: Stripe,
+    /// PayPal's API.
+    pub paypal: Paypal,
+    /// Where keys and certificates that prove requests come from.
+    pub keys: Keys,
+    /// Twilio's API.
+    pub twilio: Twilio,
+    /// Amazon SNS.
+    pub sns: Sns,
     /// MoySklad.
     pub moysklad: Moysklad,
     /// `LOG_FORMAT`: `json`, or `text` (default) for people.
@@ -232,6 +242,10 @@ impl Settings {
                 base_url: url(source, "STRIPE_BASE_URL", "https://api.stripe.com")?,
                 requests_per_second: positive(source, "STRIPE_REQUESTS_PER_SECOND", 20)?,
             },
+            keys: Keys::read(source),
+            paypal: Paypal::read(source)?,
+            twilio: Twilio::read(source)?,
+            sns: Sns::read(source)?,
             moysklad: Moysklad {
                 webhook_tokens: secrets(source, &["MOYSKLAD_WEBHOOK_TOKEN"]),
                 base_url: url(source, "MOYSKLAD_BASE_URL", "https://api.moysklad.ru/api/remap/1.2")?,

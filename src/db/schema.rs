@@ -149,6 +149,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// One row per message or push notification: how far it has come.
+    messages (provider, message_id) {
+        provider -> Text,
+        message_id -> Text,
+        direction -> Text,
+        status -> Text,
+        seen -> Array<Text>,
+        error_code -> Nullable<Text>,
+        last_event_id -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// Requests that were not proven, or could not be read.
     quarantined_requests (id) {
         id -> Uuid,

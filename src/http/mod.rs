@@ -7,6 +7,7 @@ mod events;
 mod extract;
 mod handshake;
 mod health;
+mod messages;
 mod payments;
 mod problem;
 mod prove;

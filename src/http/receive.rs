@@ -154,7 +154,7 @@ async fn answer(
     let reply = &configured.reply;
     let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
     Ok(match &reply.body {
-        Some(body) => response.content_type("text/plain; charset=utf-8").body(body.clone()),
+        Some(body) => response.content_type(reply.content_type.as_str()).body(body.clone()),
         None if reply.status == 204 => response.finish(),
         None => response.json(receipt),
     })

@@ -236,13 +236,20 @@ pub struct ReplyRule {
     pub status: u16,
     /// Body of a success, instead of the receipt.
     pub body: Option<String>,
+    /// Type of that body.
+    pub content_type: String,
     /// Errors have no body.
     pub bare_errors: bool,
 }
 
 impl Default for ReplyRule {
     fn default() -> Self {
-        Self { status: 200, body: None, bare_errors: false }
+        Self {
+            status: 200,
+            body: None,
+            content_type: "text/plain; charset=utf-8".to_owned(),
+            bare_errors: false,
+        }
     }
 }
 

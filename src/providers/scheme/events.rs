@@ -1,6 +1,5 @@
 //! Reads the events of a proven request by a table's rules.
 
-use super::reference::Reference;
 use super::scene::{Moment, Scene};
 use super::table::{Event, Format};
 use super::time::instant;
@@ -50,8 +49,6 @@ pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<P
 fn readable(event: &Event, scene: &Scene<'_>) -> Result<Bytes, Unreadable> {
     let body = scene.request.body;
     if let Some(reference) = &event.r#in
-        // A JSON body can look like a form; only what calls itself one is.
-        && (scene.is_form() || !matches!(reference, Reference::Form(_)))
         && let Some(text) = scene.value(reference, Moment::default()).map(Cow::into_owned)
     {
         scene.look_into(&text);

@@ -162,7 +162,12 @@ impl Provider for SchemeProvider {
 
     fn reply(&self) -> ReplyRule {
         let reply = self.table.reply.clone().unwrap_or_default();
-        ReplyRule { status: reply.status.unwrap_or(200), body: reply.body, bare_errors: reply.bare_errors }
+        ReplyRule {
+            status: reply.status.unwrap_or(200),
+            body: reply.body,
+            content_type: reply.content_type.unwrap_or_else(|| ReplyRule::default().content_type),
+            bare_errors: reply.bare_errors,
+        }
     }
 
     fn sample(
@@ -200,3 +205,5 @@ impl Answer {
 mod builtin_tests;
 #[cfg(test)]
 mod sample_tests;
+#[cfg(test)]
+mod tampering_tests;

@@ -68,10 +68,12 @@ impl<'a> Scene<'a> {
         kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
     }
 
-    /// The fields of a form body in their order.
+    /// The fields of a form body in their order; none if it does not say that it is a form: a text inside JSON can look
+    /// like fields.
     pub(super) fn form(&self) -> &[(String, String)] {
         self.form.get_or_init(|| {
-            let fields = url::form_urlencoded::parse(self.request.body).take(MAX_FIELDS);
+            let body: &[u8] = if self.is_form() { self.request.body } else { &[] };
+            let fields = url::form_urlencoded::parse(body).take(MAX_FIELDS);
             fields.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
         })
     }
@@ -96,6 +98,8 @@ impl<'a> Scene<'a> {
                     _ => return None,
                 }
             }
+            // A body that is no form would be left out of what is signed.
+            Reference::FormSorted if !self.is_form() && !request.body.is_empty() => return None,
             Reference::FormSorted => Cow::Owned(sorted(self.form())),
             Reference::Json(pointer) => owned(scalar(self.json()?.pointer(pointer)?)?),
             Reference::Item(pointer) => owned(scalar(at.item?.1.pointer(pointer)?)?),

@@ -192,6 +192,8 @@ pub(super) struct SignaturePlace {
     pub(super) encoding: Encoding,
     pub(super) prefix: Option<String>,
     pub(super) separator: Option<String>,
+    #[serde(default)]
+    pub(super) trim: bool,
     pub(super) pair: Option<String>,
     pub(super) key: Option<String>,
 }
@@ -416,6 +418,7 @@ pub(super) struct HandshakeReply {
 pub(super) struct Reply {
     pub(super) status: Option<u16>,
     pub(super) body: Option<String>,
+    pub(super) content_type: Option<String>,
     pub(super) bare_errors: bool,
 }
 

@@ -11,7 +11,7 @@ mod notice;
 mod object;
 
 use crate::config::Settings;
-use crate::sync::{Context, Event, Handler, HandlerError, Outcome};
+use crate::sync::{Context, Event, Handler, HandlerError, Outcome, payments};
 use api::Api;
 use diesel_async::AsyncConnection as _;
 use fetches::Fetch;
@@ -49,7 +49,7 @@ impl StripeHandler {
                 Some(fetch) if notice.received_at() < fetch.synced_at => {
                     return Ok(Look { object: notice.answer(fetch), fetch: None, source: "fetched before" });
                 }
-                _ => fetches::now(&mut conn).await?,
+                _ => payments::now(&mut conn).await?,
             }
         };
         // No connection is held while Stripe is asked.
@@ -66,7 +66,7 @@ impl StripeHandler {
 #[async_trait::async_trait]
 impl Handler for StripeHandler {
     fn provider(&self) -> &'static str {
-        notice::PROVIDER
+        "stripe"
     }
 
     fn wants(&self, event_type: &str) -> bool {
