@@ -17,6 +17,7 @@ pub mod providers;
 pub mod quarantine;
 pub mod queue;
 pub mod records;
+pub mod reload;
 pub mod sync;
 pub mod telemetry;
 pub mod upstream;

@@ -36,6 +36,11 @@ pub fn start_metrics() -> Option<PrometheusHandle> {
 
 fn describe() {
     metrics::describe_counter!("webhook_events_received_total", "Events by what became of them at the door");
+    metrics::describe_counter!("webhook_quarantined_total", "Requests put into quarantine, by reason");
+    metrics::describe_counter!(
+        "webhook_quarantine_dropped_total",
+        "Requests that were not kept: too many at once, in a minute, too large, or no database"
+    );
     metrics::describe_histogram!(
         "webhook_ack_duration_seconds",
         "From the last byte of a request to its reply"

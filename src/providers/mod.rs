@@ -7,14 +7,16 @@ pub mod c2s;
 pub mod evidence;
 mod json;
 pub mod moysklad;
+mod owned;
 pub mod proof;
 mod registry;
 pub mod scheme;
 mod trace;
 pub mod vectors;
 
+pub use owned::OwnedRequest;
 pub use registry::{Configured, KnownSecret, LearnedSecrets, Providers, Registry, tables};
-pub use trace::{Step, Trace};
+pub use trace::{Explanation, Step, Trace, explain, summary};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};

@@ -183,7 +183,10 @@ impl Tables {
                 SecretEntry::Plain(value) => (None, value.clone()),
             }));
         }
-        values.extend(learned.iter().map(|secret| (Some(secret.id.clone()), secret.value.clone())));
+        // Without its table the provider is gone, whatever it once offered.
+        if own.is_some() {
+            values.extend(learned.iter().map(|secret| (Some(secret.id.clone()), secret.value.clone())));
+        }
         let mut secrets = Vec::new();
         for (index, (named, value)) in values.into_iter().enumerate() {
             secrets.push(self.secret(name, &table, named, value, index, id)?);
