@@ -43,6 +43,10 @@ fn describe() {
     metrics::describe_counter!("webhook_events_processed_total", "Attempts at events by how they ended");
     metrics::describe_histogram!("webhook_processing_duration_seconds", "How long handlers worked on events");
     metrics::describe_gauge!("webhook_queue_depth", "Unfinished rows of each queue");
+    metrics::describe_counter!(
+        "webhook_key_fetches_total",
+        "Fetches of keys, certificates and verdicts by outcome"
+    );
     metrics::describe_counter!("upstream_requests_total", "Calls to upstream APIs by status");
     metrics::describe_histogram!(
         "upstream_request_duration_seconds",

@@ -23,6 +23,7 @@ mod c2s_enrichment;
 mod crash;
 mod database;
 mod firebase_events;
+mod keyring;
 mod moysklad_sync;
 mod paypal_payments;
 mod private_cluster;

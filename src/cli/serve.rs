@@ -8,7 +8,7 @@ use crate::db::embedded::Claim;
 use crate::db::{Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, KeyringSettings};
 use crate::providers::{LearnedSecrets, Providers, Registry};
 use crate::quarantine::Quarantine;
 use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
@@ -73,10 +73,12 @@ async fn serve(
     let registry = Registry::new(&settings, &LearnedSecrets::new())?;
     let handlers = Handlers::new(crate::sync::handlers(&settings), registry.instances());
     let providers = Providers::new(registry);
+    let keyring = KeyringSettings::new(&settings).map_err(|error| CliError::Message(error.to_string()))?;
+    let keyring = Keyring::new(keyring, Clock::system());
     let draining = Arc::new(AtomicBool::new(false));
     let state = AppState {
         providers,
-        keyring: Keyring::default(),
+        keyring,
         quarantine: Quarantine::default(),
         activity: Activity::default(),
         settings: settings.clone(),

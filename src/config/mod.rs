@@ -7,7 +7,7 @@ mod source;
 mod upstreams;
 
 pub use source::{Env, Source};
-pub use upstreams::{Paypal, Sns, Twilio};
+pub use upstreams::{Keys, Paypal, Sns, Twilio};
 
 use crate::crypto::MasterKey;
 use ipnet::IpNet;
@@ -65,6 +65,8 @@ pub struct Settings {
     pub stripe: Stripe,
     /// PayPal's API.
     pub paypal: Paypal,
+    /// Where keys and certificates that prove requests come from.
+    pub keys: Keys,
     /// Twilio's API.
     pub twilio: Twilio,
     /// Amazon SNS.
@@ -226,6 +228,7 @@ impl Settings {
                 base_url: url(source, "STRIPE_BASE_URL", "https://api.stripe.com")?,
                 requests_per_second: positive(source, "STRIPE_REQUESTS_PER_SECOND", 20)?,
             },
+            keys: Keys::read(source),
             paypal: Paypal::read(source)?,
             twilio: Twilio::read(source)?,
             sns: Sns::read(source)?,

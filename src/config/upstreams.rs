@@ -2,6 +2,7 @@
 
 use super::{ConfigError, Source, positive, secret, secrets, url};
 use secrecy::SecretString;
+use std::path::PathBuf;
 use url::Url;
 
 /// PayPal's REST API.
@@ -25,6 +26,28 @@ impl Paypal {
             base_url: url(source, "PAYPAL_BASE_URL", "https://api-m.paypal.com")?,
             requests_per_second: positive(source, "PAYPAL_REQUESTS_PER_SECOND", 10)?,
         })
+    }
+}
+
+/// Where keys and certificates that prove requests come from.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// `HOOKGATE_KEY_ROOTS`: PEM file of further certificate authorities for providers' certificates.
+    pub roots: Option<PathBuf>,
+    /// `HOOKGATE_KEY_INTERMEDIATES`: PEM file of intermediates, for senders who give their leaf alone.
+    pub intermediates: Option<PathBuf>,
+    /// `HOOKGATE_KEY_HOSTS`: `HOST=URL`, comma-separated: where something else stands in for a host that keys are fetched
+    /// from, as in tests.
+    pub hosts: String,
+}
+
+impl Keys {
+    pub(super) fn read(source: &Source) -> Self {
+        Self {
+            roots: source.get("HOOKGATE_KEY_ROOTS").map(PathBuf::from),
+            intermediates: source.get("HOOKGATE_KEY_INTERMEDIATES").map(PathBuf::from),
+            hosts: source.get("HOOKGATE_KEY_HOSTS").unwrap_or_default(),
+        }
     }
 }
 

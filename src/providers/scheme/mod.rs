@@ -205,3 +205,5 @@ impl Answer {
 mod builtin_tests;
 #[cfg(test)]
 mod sample_tests;
+#[cfg(test)]
+mod tampering_tests;

@@ -192,6 +192,8 @@ pub(super) struct SignaturePlace {
     pub(super) encoding: Encoding,
     pub(super) prefix: Option<String>,
     pub(super) separator: Option<String>,
+    #[serde(default)]
+    pub(super) trim: bool,
     pub(super) pair: Option<String>,
     pub(super) key: Option<String>,
 }

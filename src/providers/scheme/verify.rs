@@ -260,6 +260,7 @@ fn basic_place() -> SignaturePlace {
         encoding: super::table::Encoding::Text,
         prefix: None,
         separator: None,
+        trim: false,
         pair: None,
         key: None,
     }
@@ -319,15 +320,18 @@ fn find<'s>(place: &SignaturePlace, scene: &'s Scene<'s>, moment: Moment<'s>) ->
 
 /// The pairs of a signature header, in their order; a piece that is none is left out.
 fn pairs<'t>(place: &SignaturePlace, found: &'t [Cow<'_, str>], pair: &str) -> Vec<(&'t str, &'t str)> {
-    let pieces = found.iter().flat_map(|text| split(text, place.separator.as_deref()));
+    let pieces = found.iter().flat_map(|text| split(text, place));
     pieces.filter_map(|piece| piece.split_once(pair)).collect()
 }
 
-fn split<'t>(text: &'t str, separator: Option<&str>) -> Vec<&'t str> {
-    match separator {
-        Some(separator) => text.split(separator).collect(),
+fn split<'t>(text: &'t str, place: &SignaturePlace) -> Vec<&'t str> {
+    // A proxy that joins repeated lines into one puts a space behind the comma.
+    let trim = place.trim || matches!(place.from, Reference::Headers(_));
+    let pieces: Vec<&str> = match &place.separator {
+        Some(separator) => text.split(separator.as_str()).collect(),
         None => vec![text],
-    }
+    };
+    pieces.into_iter().map(|piece| if trim { piece.trim() } else { piece }).collect()
 }
 
 /// The signatures that count, without their prefix.
@@ -338,12 +342,9 @@ fn candidates<'t>(
 ) -> Vec<Cow<'t, str>> {
     let all: Vec<&str> = match (&place.pair, &place.key) {
         (Some(_), Some(key)) => pairs.iter().filter(|pair| pair.0 == key).map(|pair| pair.1).collect(),
-        _ => found.iter().flat_map(|text| split(text, place.separator.as_deref())).collect(),
+        _ => found.iter().flat_map(|text| split(text, place)).collect(),
     };
-    // A proxy that joins repeated lines into one puts a space behind the comma.
-    let joined = matches!(place.from, Reference::Headers(_));
     all.into_iter()
-        .map(|text| if joined { text.trim() } else { text })
         .filter_map(|text| match &place.prefix {
             Some(prefix) => text.strip_prefix(prefix.as_str()),
             None => Some(text),
