@@ -100,6 +100,37 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Which line of main's order is which line of a child's document.
+    moysklad_positions (child_account, main_account, child_document, child_position) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        child_document -> Uuid,
+        child_position -> Uuid,
+        main_position -> Uuid,
+    }
+}
+
+diesel::table! {
+    /// The states that a child's order and main's copy of it had when they were last in step.
+    moysklad_order_states (child_account, main_account, child_document) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        child_document -> Uuid,
+        child_state -> Nullable<Text>,
+        main_state -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// How orders stood when it was last told.
+    moysklad_order_standings (account_id, order_id) {
+        account_id -> Uuid,
+        order_id -> Uuid,
+        standing -> Text,
+    }
+}
+
 diesel::joinable!(sync_queue -> webhook_events (event_id));
 diesel::allow_tables_to_appear_in_same_query!(webhook_events, sync_queue);
 

@@ -1,0 +1,98 @@
+//! What a child's lines sell, in main's words: goods by their mappings, packages by their unit and content.
+
+use super::super::api::{AccountApi, ApiError, id_of};
+use super::super::metadata::{FRESH, Metadata};
+use super::super::work::{Work, broken};
+use super::amounts::decimal;
+use super::lines::{self, Item, Words};
+use super::store::{self, Source};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// Looks up what these lines sell.
+pub(super) async fn words(
+    cx: &Work,
+    source: Source,
+    main: &AccountApi,
+    child: &AccountApi,
+    positions: &[Value],
+) -> Result<Words, ApiError> {
+    let sold: Vec<(Item, Option<Uuid>)> = positions.iter().filter_map(lines::item).collect();
+    let items: BTreeSet<Item> = sold.iter().map(|(item, _)| item.clone()).collect();
+    let items = store::counterparts(&mut *cx.conn().await?, source, &items).await.map_err(broken)?;
+    let mut wanted: BTreeMap<&Item, BTreeSet<Uuid>> = BTreeMap::new();
+    for (item, pack) in &sold {
+        if let (Some(pack), true) = (pack, items.contains_key(item)) {
+            wanted.entry(item).or_default().insert(*pack);
+        }
+    }
+    let mut packs = BTreeMap::new();
+    if !wanted.is_empty() {
+        let (theirs, ours) = tokio::try_join!(
+            cx.metadata.younger_than(FRESH, child),
+            cx.metadata.younger_than(FRESH, main)
+        )?;
+        for (item, wanted) in wanted {
+            let (theirs, ours) = tokio::try_join!(
+                packages(child, &item.0, item.1, &theirs),
+                packages(main, &item.0, items[item], &ours)
+            )?;
+            for pack in wanted {
+                if let Some(found) = same(&theirs, &ours, pack) {
+                    packs.insert((item.clone(), pack), found);
+                }
+            }
+        }
+    }
+    Ok(Words { items, packs })
+}
+
+/// A package: id, and what is the same in every account (code of its unit, how much it holds).
+type Package = (Uuid, (String, String));
+
+fn same(theirs: &[Package], ours: &[Package], pack: Uuid) -> Option<Uuid> {
+    let (_, wanted) = theirs.iter().find(|package| package.0 == pack)?;
+    ours.iter().find(|package| package.1 == *wanted).map(|package| package.0)
+}
+
+/// Packages of an item; a variant's are its product's.
+async fn packages(
+    api: &AccountApi,
+    kind: &str,
+    id: Uuid,
+    metadata: &Metadata,
+) -> Result<Vec<Package>, ApiError> {
+    let mut entity =
+        api.get("GET /entity/{type}/{id}", &format!("/entity/{kind}/{id}"), &[]).await?;
+    if kind == "variant"
+        && let Some(product) = id_of(&entity["product"])
+    {
+        entity = api.get("GET /entity/product/{id}", &format!("/entity/product/{product}"), &[]).await?;
+    }
+    let packs = entity["packs"].as_array();
+    Ok(packs.into_iter().flatten().filter_map(|pack| package(pack, metadata)).collect())
+}
+
+fn package(pack: &Value, metadata: &Metadata) -> Option<Package> {
+    let unit = metadata.uom_code(&pack["uom"])?.to_owned();
+    let content = decimal(&pack["quantity"])?.normalize().to_string();
+    Some((pack["id"].as_str()?.parse().ok()?, (unit, content)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_known_by_unit_and_content() {
+        let pack = |id: u128, unit: &str, holds: &str| (Uuid::from_u128(id), (unit.to_owned(), holds.to_owned()));
+        let theirs = [pack(1, "778", "6"), pack(2, "778", "12"), pack(3, "112", "5")];
+        let ours = [pack(11, "778", "12"), pack(12, "778", "6")];
+        let found = |id: u128| same(&theirs, &ours, Uuid::from_u128(id));
+        assert_eq!(found(1), Some(Uuid::from_u128(12)));
+        assert_eq!(found(2), Some(Uuid::from_u128(11)));
+        assert_eq!(found(3), None);
+        assert_eq!(found(4), None);
+    }
+}
