@@ -10,6 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -35,7 +36,18 @@ pub struct NewTask {
     pub dedupe_key: String,
     /// Tries before it is `failed`.
     pub max_attempts: i32,
+    /// Smaller goes first: [`ORDERS`], [`CATALOG`], [`IMAGES`].
+    pub priority: i16,
+    /// Not to be done before this time has passed.
+    pub delay: Duration,
 }
+
+/// Priority of documents that somebody waits for.
+pub const ORDERS: i16 = 50;
+/// Priority of the catalogue.
+pub const CATALOG: i16 = 100;
+/// Priority of what is slow and may come later.
+pub const IMAGES: i16 = 200;
 
 impl NewTask {
     /// Tasks of one entity in one account are worked off one after another.
@@ -69,6 +81,8 @@ pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryRe
                 dsl::dedupe_key.eq(&task.dedupe_key),
                 dsl::lane.eq(task.lane()),
                 dsl::max_attempts.eq(task.max_attempts),
+                dsl::priority.eq(task.priority),
+                dsl::run_at.eq(after(task.delay)),
             )
         })
         .collect();
@@ -83,6 +97,12 @@ pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryRe
     )
     .execute(conn)
     .await
+}
+
+/// The database's clock, this much later.
+fn after(delay: Duration) -> diesel::expression::SqlLiteral<sql_types::Timestamptz> {
+    // A number, so nothing to bind; and a bound one makes the type of the batch endless.
+    diesel::dsl::sql(&format!("now() + interval '{} microseconds'", delay.as_micros()))
 }
 
 /// Changes that queue a task with all its tries, from now.
@@ -277,6 +297,8 @@ mod tests {
             payload: Value::Null,
             dedupe_key: "key".to_owned(),
             max_attempts: 5,
+            priority: CATALOG,
+            delay: Duration::ZERO,
         }
     }
 

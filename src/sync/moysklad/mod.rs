@@ -1,25 +1,27 @@
-//! MoySklad, main to child: what changes in a main account is brought to the accounts that follow it.
+//! MoySklad: what changes in a main account's catalogue is brought to the accounts that follow it, and their orders to main.
 //!
-//! An event only says that a product changed. [`MoyskladHandler`] makes one task for each child of it, so that a slow
-//! child never holds another, and [`SyncTasks`] runs them: the product is read fresh from main, said in the child's
+//! An event only says that something changed. [`MoyskladHandler`] makes tasks for each account that is concerned, so that
+//! a slow one never holds another, and [`SyncTasks`] runs them: what changed is read fresh, said in the other account's
 //! words and written there.
 
 pub mod accounts;
 mod api;
+mod catalog;
 mod compare;
+mod emitted;
 mod handler;
+mod hooks;
+mod loops;
 mod mappings;
 mod metadata;
+mod notice;
+mod orders;
 mod product;
+mod reconcile;
 pub mod settings;
 mod turns;
-mod upsert;
+mod work;
 mod worker;
 
 pub use handler::MoyskladHandler;
 pub use worker::SyncTasks;
-
-/// Entity type of products, in hrefs, mappings and tasks.
-const PRODUCT: &str = "product";
-/// Make the child's entity as main's is, whether it is there already or not.
-const UPSERT: &str = "upsert";

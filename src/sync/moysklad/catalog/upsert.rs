@@ -3,10 +3,10 @@
 //! Safe to run twice and to be cut off anywhere: it starts from what main says now; what is there already is not
 //! written again; a create that was cut off is found by its `syncId`.
 
-use super::api::{AccountApi, ApiError, id_of_entity};
-use super::mappings::{self, Key};
-use super::metadata::{FRESH, MetadataCache};
-use super::product::{self, Projection};
+use super::super::api::{AccountApi, ApiError, id_of_entity};
+use super::super::mappings::{self, Key};
+use super::super::metadata::{FRESH, MetadataCache};
+use super::super::product::{self, Projection};
 use crate::db::{Pool, PooledConnection};
 use crate::queue::{HandlerError, Outcome};
 use serde_json::Value;

@@ -1,0 +1,1 @@
+//! The webhooks that accounts need: set up, checked, switched on again.

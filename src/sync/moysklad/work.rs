@@ -1,0 +1,84 @@
+//! What a task is given: the two accounts it works between, and the tools.
+
+use super::accounts::{self, Credentials};
+use super::api::{AccountApi, ApiError, Gateway};
+use super::metadata::MetadataCache;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::crypto::MasterKey;
+use crate::db::{Pool, PooledConnection};
+use crate::queue::HandlerError;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A missing or wrong master key is mended by a restart.
+const NO_KEY: Duration = Duration::from_secs(60);
+
+/// A child and the main account that it follows.
+pub(super) struct Pair {
+    pub(super) main: Credentials,
+    pub(super) child: Credentials,
+}
+
+impl Pair {
+    /// Of one of the two.
+    pub(super) fn credentials(&self, account: Uuid) -> &Credentials {
+        if self.main.account.account_id == account { &self.main } else { &self.child }
+    }
+
+    pub(super) fn main_id(&self) -> Uuid {
+        self.main.account.account_id
+    }
+
+    pub(super) fn child_id(&self) -> Uuid {
+        self.child.account.account_id
+    }
+}
+
+/// What every task may use. Cheap to clone; clones share limits and caches.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) pool: Pool,
+    pub(super) gateway: Gateway,
+    pub(super) metadata: MetadataCache,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Clock,
+    master_key: Option<MasterKey>,
+}
+
+impl Work {
+    pub(super) fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
+        Self {
+            pool,
+            gateway: Gateway::new(settings),
+            metadata: MetadataCache::default(),
+            settings: Arc::new(settings.clone()),
+            clock: Clock::system(),
+            master_key,
+        }
+    }
+
+    /// The API as this account sees it.
+    pub(super) fn api(&self, credentials: &Credentials) -> Result<AccountApi, ApiError> {
+        let id = credentials.account.account_id;
+        let locked = |reason: String| HandlerError::Defer { after: NO_KEY, reason };
+        let key = self.master_key.as_ref().ok_or_else(|| {
+            locked("HOOKGATE_MASTER_KEY is not set, so stored tokens cannot be read".to_owned())
+        })?;
+        let token = key
+            .open(&accounts::place(id), &credentials.sealed_token)
+            .map_err(|error| locked(error.to_string()))?;
+        self.gateway.account(id, &token)
+    }
+
+    /// For one query or transaction: none is held over a call.
+    pub(super) async fn conn(&self) -> Result<PooledConnection, ApiError> {
+        self.pool.get().await.map_err(|error| HandlerError::from(error).into())
+    }
+}
+
+/// A failed query, as an error of the work.
+pub(super) fn broken(error: diesel::result::Error) -> ApiError {
+    HandlerError::from(error).into()
+}
