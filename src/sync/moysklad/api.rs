@@ -131,6 +131,16 @@ impl AccountApi {
         self.write(Call::new(Method::PUT, route, path), body).await
     }
 
+    /// Posts what must not be sent again by itself: nothing would recognize it, so after a lost reply the next run looks.
+    pub(super) async fn post_once(
+        &self,
+        route: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, ApiError> {
+        self.write(Call::new(Method::POST, route, path), body).await
+    }
+
     async fn write(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
         self.call(call.header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)).await
     }

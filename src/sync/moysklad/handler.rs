@@ -28,7 +28,7 @@ impl Handler for MoyskladHandler {
     }
 
     fn wants(&self, event_type: &str) -> bool {
-        catalog::wants(event_type) || orders::wants(event_type)
+        catalog::wants(event_type) || orders::wants(event_type) || emitted::wants(event_type)
     }
 
     async fn handle(&self, event: &Event, cx: &Context) -> Result<Outcome, HandlerError> {
@@ -58,11 +58,13 @@ impl Handler for MoyskladHandler {
         if let Some(reason) = loops::refusal(&notice, cx).await? {
             return Ok(Outcome::ignored(reason));
         }
-        emitted::emit(&notice, cx).await?;
+        let told = emitted::emit(&notice, cx).await?;
         if catalog::wants(&event.event_type) {
             catalog::tasks(&notice, cx).await
-        } else {
+        } else if orders::wants(&event.event_type) {
             orders::tasks(&notice, cx).await
+        } else {
+            Ok(Outcome::completed(told))
         }
     }
 }

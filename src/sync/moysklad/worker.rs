@@ -4,7 +4,7 @@ use super::accounts::{self, Credentials, Role, Status};
 use super::api::{self, ApiError};
 use super::turns::Turns;
 use super::work::{Pair, Work};
-use super::{catalog, orders, reconcile};
+use super::{catalog, emitted, orders, reconcile};
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
@@ -67,6 +67,23 @@ impl SyncTasks {
         Ok(Ok(Pair { main, child }))
     }
 
+    /// Runs a task that concerns one account alone.
+    async fn alone(&self, task: &Task) -> Result<Outcome, HandlerError> {
+        let id = task.account_id;
+        let Some(account) = accounts::credentials(&mut *self.work.pool.get().await?, id).await? else {
+            return Ok(Outcome::ignored("the account was removed"));
+        };
+        match account.account.status {
+            Status::Active => {}
+            Status::Inactive => return Ok(Outcome::ignored("an operator has made the account inactive")),
+            Status::Suspended => return Err(suspended(id)),
+        }
+        match emitted::run(task, &account, &self.work).await {
+            Err(ApiError::TokenRefused { .. }) => Err(self.suspend(&account).await?),
+            result => Ok(result?),
+        }
+    }
+
     async fn dispatch(&self, task: &Task, pair: &Pair) -> Result<Outcome, ApiError> {
         if orders::takes(task) {
             orders::run(task, pair, &self.work).await
@@ -94,6 +111,9 @@ impl Job<SyncQueue> for SyncTasks {
             after,
             reason: "other tasks of this account are running".to_owned(),
         })?;
+        if emitted::takes(task) {
+            return self.alone(task).await;
+        }
         let pair = match self.pair(task).await? {
             Ok(pair) => pair,
             Err(reason) => return Ok(Outcome::ignored(reason)),

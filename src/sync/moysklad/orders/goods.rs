@@ -29,10 +29,8 @@ pub(super) async fn words(
     }
     let mut packs = BTreeMap::new();
     if !wanted.is_empty() {
-        let (theirs, ours) = tokio::try_join!(
-            cx.metadata.younger_than(FRESH, child),
-            cx.metadata.younger_than(FRESH, main)
-        )?;
+        let (theirs, ours) =
+            tokio::try_join!(cx.metadata.younger_than(FRESH, child), cx.metadata.younger_than(FRESH, main))?;
         for (item, wanted) in wanted {
             let (theirs, ours) = tokio::try_join!(
                 packages(child, &item.0, item.1, &theirs),
@@ -63,8 +61,7 @@ async fn packages(
     id: Uuid,
     metadata: &Metadata,
 ) -> Result<Vec<Package>, ApiError> {
-    let mut entity =
-        api.get("GET /entity/{type}/{id}", &format!("/entity/{kind}/{id}"), &[]).await?;
+    let mut entity = api.get("GET /entity/{type}/{id}", &format!("/entity/{kind}/{id}"), &[]).await?;
     if kind == "variant"
         && let Some(product) = id_of(&entity["product"])
     {
@@ -86,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_package_is_known_by_unit_and_content() {
-        let pack = |id: u128, unit: &str, holds: &str| (Uuid::from_u128(id), (unit.to_owned(), holds.to_owned()));
+        let pack =
+            |id: u128, unit: &str, holds: &str| (Uuid::from_u128(id), (unit.to_owned(), holds.to_owned()));
         let theirs = [pack(1, "778", "6"), pack(2, "778", "12"), pack(3, "112", "5")];
         let ours = [pack(11, "778", "12"), pack(12, "778", "6")];
         let found = |id: u128| same(&theirs, &ours, Uuid::from_u128(id));

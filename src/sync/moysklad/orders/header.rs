@@ -151,10 +151,8 @@ pub(super) fn fingerprint(
     lines: &[super::lines::Wanted],
     settings: &OrderSettings,
 ) -> Vec<u8> {
-    let fields: Map<String, Value> = READ
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone())))
-        .collect();
+    let fields: Map<String, Value> =
+        READ.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone()))).collect();
     let lines: Vec<Value> =
         lines.iter().map(|line| json!([line.child, Value::Object(line.fields.clone())])).collect();
     Sha256::digest(json!([kind.keyword(), fields, lines, settings]).to_string()).to_vec()

@@ -220,14 +220,18 @@ pub(super) mod tests {
         ];
         let missing = translate(&lines, &words(), BASE, true).unwrap_err();
         let reason = missing.reason();
-        assert!(reason.starts_with("held: 5 of 6 lines cannot cross over; no counterpart in main: "), "{reason}");
+        assert!(
+            reason.starts_with("held: 5 of 6 lines cannot cross over; no counterpart in main: "),
+            "{reason}"
+        );
         assert!(reason.contains(&format!("consignment {}, product {}", uuid(8), uuid(7))), "{reason}");
         assert!(reason.ends_with(&format!("lack the package: product {}", uuid(1))), "{reason}");
     }
 
     #[test]
     fn a_line_is_so_already_if_what_we_own_is_equal() {
-        let line = position(50, "product", 1, r#", "quantity": 2, "price": 100, "vat": 20, "vatEnabled": true"#);
+        let line =
+            position(50, "product", 1, r#", "quantity": 2, "price": 100, "vat": 20, "vatEnabled": true"#);
         let wanted = translate(&[line], &words(), BASE, true).unwrap().remove(0);
         let theirs = |rest: &str| position(150, "product", 101, rest);
         let same = r#", "quantity": 2.0, "price": 100.00, "vat": 20, "vatEnabled": true, "shipped": 1.0"#;

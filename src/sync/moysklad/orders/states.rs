@@ -9,22 +9,22 @@ use uuid::Uuid;
 
 /// States of one type of documents in one account.
 #[derive(Debug, Default)]
-pub(super) struct States(Vec<State>);
+pub(in super::super) struct States(Vec<State>);
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct State {
-    pub(super) id: Uuid,
-    pub(super) name: String,
+pub(in super::super) struct State {
+    pub(in super::super) id: Uuid,
+    pub(in super::super) name: String,
     /// `Regular`, `Successful` or `Unsuccessful`.
     #[serde(default)]
-    pub(super) state_type: String,
+    pub(in super::super) state_type: String,
 }
 
 impl States {
     /// Those of a type of documents.
-    pub(super) async fn read(api: &AccountApi, kind: &str) -> Result<Self, ApiError> {
+    pub(in super::super) async fn read(api: &AccountApi, kind: &str) -> Result<Self, ApiError> {
         let mut reply =
             api.get("GET /entity/{document}/metadata", &format!("/entity/{kind}/metadata"), &[]).await?;
         match reply["states"].take() {
@@ -37,7 +37,7 @@ impl States {
     }
 
     /// The state that a document is in.
-    pub(super) fn of(&self, document: &Value) -> Option<&State> {
+    pub(in super::super) fn of(&self, document: &Value) -> Option<&State> {
         let id = id_of(document.get("state")?)?;
         self.0.iter().find(|state| state.id == id)
     }
@@ -48,7 +48,7 @@ impl States {
     }
 
     /// Whether a new document is in this state.
-    pub(super) fn is_first(&self, state: &State) -> bool {
+    pub(in super::super) fn is_first(&self, state: &State) -> bool {
         self.0.first() == Some(state)
     }
 }

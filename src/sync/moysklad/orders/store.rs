@@ -205,10 +205,7 @@ pub(super) async fn keep_in_step(
         ))
         .on_conflict((dsl::child_account, dsl::main_account, dsl::child_document))
         .do_update()
-        .set((
-            dsl::child_state.eq(excluded(dsl::child_state)),
-            dsl::main_state.eq(excluded(dsl::main_state)),
-        ))
+        .set((dsl::child_state.eq(excluded(dsl::child_state)), dsl::main_state.eq(excluded(dsl::main_state))))
         .execute(conn)
         .await?;
     Ok(())

@@ -1,0 +1,331 @@
+//! Makes main's copy of a child's document as the document is.
+//!
+//! Safe to run twice and to be cut off anywhere: it starts from what the child says now and what main has now; a create
+//! that was cut off is found by its `syncId`, lines that were added without an answer by what they are.
+
+use super::super::api::{AccountApi, ApiError, id_of_entity};
+use super::super::mappings;
+use super::super::metadata::FRESH;
+use super::super::settings::{DocumentKind, OrderSettings};
+use super::super::work::{Work, broken};
+use super::amounts::{self, Vat};
+use super::diff::{self, Plan};
+use super::header::{self, Header, Parties};
+use super::lines::{self, Wanted};
+use super::read::{self, Document, PAGE};
+use super::states::{self, States};
+use super::store::{self, InStep, Link, Source};
+use super::{ORDER, goods, party, sync_id};
+use crate::queue::{HandlerError, Outcome};
+use crate::sync::tasks::Task;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+const CREATE: &str = "POST /entity/customerorder";
+const UPDATE: &str = "PUT /entity/customerorder/{id}";
+const ADD_LINES: &str = "POST /entity/customerorder/{id}/positions";
+const REMOVE_LINES: &str = "POST /entity/customerorder/{id}/positions/delete";
+const CHANGE_LINE: &str = "PUT /entity/customerorder/{id}/positions/{position}";
+
+/// How long a document waits for the counterparts of its lines before it looks again.
+const HELD: Duration = Duration::from_secs(15);
+
+/// One document of a child on its way to main.
+pub(super) struct Transfer<'a> {
+    pub(super) main: AccountApi,
+    pub(super) child: AccountApi,
+    pub(super) source: Source,
+    pub(super) kind: DocumentKind,
+    pub(super) organization: Uuid,
+    pub(super) settings: &'a OrderSettings,
+    pub(super) cx: &'a Work,
+}
+
+/// What main's order shall be.
+struct Target {
+    header: Header,
+    lines: Vec<Wanted>,
+    agent: Uuid,
+    states: InStep,
+    /// Whether main lacks the state.
+    stateless: bool,
+    /// What MoySklad adds the child's document up to.
+    sum: Option<Decimal>,
+}
+
+impl Transfer<'_> {
+    /// Reads the document and brings it to main.
+    pub(super) async fn run(&self, task: &Task) -> Result<Outcome, ApiError> {
+        let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
+        let document = read::document(&self.child, self.source.kind, self.source.document).await?;
+        let Some(document) = document else {
+            return self.gone(link).await.map(Outcome::completed);
+        };
+        let applicable = document.fields["applicable"].as_bool().unwrap_or(true);
+        if link.is_none() && self.settings.only_applicable && !applicable {
+            return Ok(Outcome::completed("not applicable, and unknown to main: not created"));
+        }
+        let words = goods::words(self.cx, self.source, &self.main, &self.child, &document.lines).await?;
+        let reserves = self.kind == DocumentKind::Customerorder;
+        let lines = match lines::translate(&document.lines, &words, self.main.base(), reserves) {
+            Ok(lines) => lines,
+            Err(missing) => {
+                let reason = missing.reason();
+                tracing::warn!(
+                    task = %task.id, account = %self.source.child_account, lines = missing.lines,
+                    "an order waits for counterparts of what it sells"
+                );
+                return Err(HandlerError::Defer { after: HELD, reason }.into());
+            }
+        };
+        let fingerprint = header::fingerprint(self.kind, &document.fields, &lines, self.settings);
+        if link.as_ref().and_then(|link| link.written.as_ref()) == Some(&fingerprint) {
+            return Ok(Outcome::completed("no change"));
+        }
+        let target = self.target(&document, lines).await?;
+        let done = match self.bring(link, &target).await {
+            // What it refers to is gone in main: the next run asks anew.
+            Err(ApiError::NotFound(text)) => {
+                party::forget(self.cx, self.source, target.agent).await?;
+                self.cx.metadata.younger_than(Duration::ZERO, &self.main).await?;
+                return Err(HandlerError::Retry(text).into());
+            }
+            done => done?,
+        };
+        let mut conn = self.cx.conn().await?;
+        mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint)).await.map_err(broken)?;
+        store::keep_in_step(&mut conn, self.source, &target.states).await.map_err(broken)?;
+        let skipped = if target.stateless { "; skipped: main has no such state" } else { "" };
+        Ok(Outcome::completed(format!("{}{skipped}", done.summary)))
+    }
+
+    async fn target(&self, document: &Document, lines: Vec<Wanted>) -> Result<Target, ApiError> {
+        let fields = &document.fields;
+        let policy = self.settings.counterparty;
+        let agent = party::find(self.cx, self.source, policy, &self.main, &self.child, fields).await?;
+        let (currency, is_own_currency) = self.currency(fields).await?;
+        let (states, state, stateless) = self.state(fields).await?;
+        let parties = Parties {
+            organization: self.organization,
+            agent: ("counterparty", agent),
+            currency,
+            is_own_currency,
+            state,
+        };
+        let header = Header::of(fields, self.settings, &parties, self.main.base());
+        let sum = match fields.get("sum") {
+            Some(sum) => amounts::decimal(sum),
+            None => amounts::total(&document.lines, Vat::of(fields)),
+        };
+        Ok(Target { header, lines, agent, states, stateless, sum })
+    }
+
+    /// Main's currency of the same ISO code: in another one the order would be another order.
+    async fn currency(&self, document: &Value) -> Result<(Option<Uuid>, bool), ApiError> {
+        let (theirs, ours) = tokio::try_join!(
+            self.cx.metadata.younger_than(FRESH, &self.child),
+            self.cx.metadata.younger_than(FRESH, &self.main)
+        )?;
+        let currency = document["rate"].get("currency");
+        let Some(iso_code) = theirs.iso_code(currency) else {
+            // Neither says in what it counts, so each counts in its own.
+            if currency.is_none() && ours.own_currency().is_none() {
+                return Ok((None, true));
+            }
+            return Err(
+                HandlerError::GiveUp("the child does not tell the document's currency".to_owned()).into()
+            );
+        };
+        let found = ours.currency(iso_code).ok_or_else(|| {
+            HandlerError::GiveUp(format!("main has no currency {iso_code}: add it there, then retry"))
+        })?;
+        Ok((Some(found), ours.own_currency() == Some(found)))
+    }
+
+    /// The states that the two will be in, the one to set in main, if the child's has changed since they were in step, and
+    /// whether main lacks it.
+    async fn state(&self, document: &Value) -> Result<(InStep, Option<Uuid>, bool), ApiError> {
+        let before = store::in_step(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
+        let before = before.unwrap_or_default();
+        if document.get("state").is_none() {
+            return Ok((before, None, false));
+        }
+        let theirs = States::read(&self.child, self.source.kind).await?;
+        let Some(state) = theirs.of(document) else { return Ok((before, None, false)) };
+        let child = Some(state.name.clone());
+        if before.child == child {
+            return Ok((before, None, false));
+        }
+        let ours = States::read(&self.main, ORDER).await?;
+        let target = ours.named(states::in_main(self.settings, &state.name));
+        let main = target.map(|target| target.name.clone()).or(before.main);
+        Ok((InStep { child, main }, target.map(|target| target.id), target.is_none()))
+    }
+
+    async fn bring(&self, link: Option<Link>, target: &Target) -> Result<Done, ApiError> {
+        if let Some(link) = link {
+            if let Some(order) = read::document(&self.main, ORDER, link.order).await? {
+                return self.update(link.order, order, target, "updated", link.written.is_none()).await;
+            }
+            // Somebody deleted it in main, and the child goes on with it.
+            let mut conn = self.cx.conn().await?;
+            mappings::remove(&mut conn, self.source.key(link.order)).await.map_err(broken)?;
+            store::keep_positions(&mut conn, self.source, &[]).await.map_err(broken)?;
+        }
+        let mut body = target.header.create(sync_id(self.source.child_account, self.source.document));
+        let first: Vec<Value> = target.lines.iter().take(PAGE).map(Wanted::create).collect();
+        body.insert("positions".to_owned(), first.into());
+        let created = self.main.create(CREATE, "/entity/customerorder", &body.into()).await?;
+        let order = id_of_entity(&created)?;
+        let key = self.source.key(order);
+        let document = self.source.document;
+        let new = mappings::insert(&mut *self.cx.conn().await?, key, document).await.map_err(broken)?;
+        if !new {
+            return Err(HandlerError::Retry("another run has just linked this document".to_owned()).into());
+        }
+        let Some(present) = read::document(&self.main, ORDER, order).await? else {
+            let text = "main's order is in the bin: restore it there, or empty the bin, then retry";
+            return Err(HandlerError::GiveUp(text.to_owned()).into());
+        };
+        self.update(order, present, target, "created", true).await
+    }
+
+    /// Makes main's order so; `unfinished`: an earlier write may have been cut off.
+    async fn update(
+        &self,
+        id: Uuid,
+        order: Document,
+        target: &Target,
+        did: &'static str,
+        unfinished: bool,
+    ) -> Result<Done, ApiError> {
+        let known = store::positions(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
+        let plan = diff::plan(&target.lines, &order.lines, &known, unfinished);
+        let header = target.header.update(&order.fields);
+        let path = read::path(ORDER, id);
+        let mut sum = amounts::decimal(&order.fields["sum"]);
+        let quiet = header.is_none() && plan.is_done();
+        if !quiet {
+            // Should this run be cut off, the next one must not believe the old fingerprint.
+            let mut conn = self.cx.conn().await?;
+            mappings::note(&mut conn, self.source.key(id), None).await.map_err(broken)?;
+        }
+        if let Some(header) = header {
+            self.main.update(UPDATE, &path, &header).await?;
+        }
+        self.write_lines(&path, &plan).await?;
+        if !quiet {
+            let fresh = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
+            sum = amounts::decimal(&fresh["sum"]);
+        }
+        self.check_sum(target, sum, &plan, Vat::of(&order.fields))?;
+        let summary = match (plan.foreign.len(), quiet && did == "updated") {
+            (0, true) => "no change".to_owned(),
+            (0, false) => did.to_owned(),
+            (1, _) => format!("{did}; main's order has 1 line of its own"),
+            (n, _) => format!("{did}; main's order has {n} lines of its own"),
+        };
+        Ok(Done { order: id, summary })
+    }
+
+    /// Adds, changes and removes lines, and remembers at once which is which.
+    async fn write_lines(&self, path: &str, plan: &Plan<'_>) -> Result<(), ApiError> {
+        let mut pairs = plan.pairs.clone();
+        self.keep(&pairs).await?;
+        for (id, line) in &plan.change {
+            let path = format!("{path}/positions/{id}");
+            self.main.update(CHANGE_LINE, &path, &line.update()).await?;
+        }
+        if !plan.remove.is_empty() {
+            let base = self.main.base();
+            for ids in plan.remove.chunks(PAGE) {
+                let list: Vec<Value> = ids
+                    .iter()
+                    .map(|id| {
+                        let href = format!("{base}{path}/positions/{id}");
+                        json!({"meta": {
+                            "href": href, "type": "customerorderposition", "mediaType": "application/json",
+                        }})
+                    })
+                    .collect();
+                let path = format!("{path}/positions/delete");
+                self.main.post_once(REMOVE_LINES, &path, &list.into()).await?;
+            }
+        }
+        for lines in plan.add.chunks(PAGE) {
+            let bodies: Vec<Value> = lines.iter().map(|line| line.create()).collect();
+            let reply = self.main.post_once(ADD_LINES, &format!("{path}/positions"), &bodies.into()).await?;
+            let added = reply.as_array().filter(|added| added.len() == lines.len());
+            let ids: Option<Vec<Uuid>> = added.and_then(|added| added.iter().map(lines::id).collect());
+            let Some(ids) = ids else {
+                return Err(
+                    HandlerError::Retry("moysklad: not every new line was answered".to_owned()).into()
+                );
+            };
+            pairs.extend(lines.iter().map(|line| line.child).zip(ids));
+            self.keep(&pairs).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, pairs: &[(Uuid, Uuid)]) -> Result<(), ApiError> {
+        store::keep_positions(&mut *self.cx.conn().await?, self.source, pairs).await.map_err(broken)
+    }
+
+    /// Main must add the order up to the kopeck that the child does; lines of main's own come on top.
+    fn check_sum(
+        &self,
+        target: &Target,
+        sum: Option<Decimal>,
+        plan: &Plan<'_>,
+        vat: Vat,
+    ) -> Result<(), ApiError> {
+        let own = amounts::total(plan.foreign.iter().copied(), vat);
+        let difference = match (target.sum, own, sum) {
+            (Some(theirs), Some(own), Some(ours)) => {
+                theirs.checked_add(own).and_then(|expected| ours.checked_sub(expected))
+            }
+            _ => None,
+        };
+        match difference {
+            Some(difference) if difference.is_zero() => Ok(()),
+            Some(difference) => Err(HandlerError::GiveUp(format!(
+                "written, but main adds the order up to {} kopecks {} than the child: look at both, then retry",
+                difference.abs().normalize(),
+                if difference.is_sign_positive() { "more" } else { "less" },
+            ))
+            .into()),
+            None => Err(HandlerError::GiveUp("written, but the sums cannot be compared".to_owned()).into()),
+        }
+    }
+
+    /// The document is gone in the child: main's order says so and does not count any more.
+    async fn gone(&self, link: Option<Link>) -> Result<String, ApiError> {
+        let Some(link) = link else {
+            return Ok("the document no longer exists in the child, and main does not know it".to_owned());
+        };
+        let path = read::path(ORDER, link.order);
+        let order = match self.main.get("GET /entity/customerorder/{id}", &path, &[]).await {
+            Err(ApiError::NotFound(_)) => {
+                let mut conn = self.cx.conn().await?;
+                mappings::remove(&mut conn, self.source.key(link.order)).await.map_err(broken)?;
+                return Ok("the document no longer exists on either side".to_owned());
+            }
+            order => order?,
+        };
+        let Some(body) = header::gone(&order) else { return Ok("no change".to_owned()) };
+        let mut conn = self.cx.conn().await?;
+        mappings::note(&mut conn, self.source.key(link.order), None).await.map_err(broken)?;
+        drop(conn);
+        self.main.update(UPDATE, &path, &body).await?;
+        Ok("deleted in the child: main's order is not applicable any more".to_owned())
+    }
+}
+
+/// How it went.
+struct Done {
+    order: Uuid,
+    summary: String,
+}
