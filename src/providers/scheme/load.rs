@@ -274,6 +274,15 @@ impl Tables {
         })
     }
 
+    /// Name of the scheme of this provider, and its table with what the instance says otherwise.
+    pub(super) fn merged(&self, name: &str) -> Result<(String, Table), SchemeError> {
+        let own = self.by_name.get(name).map(toml::Spanned::get_ref);
+        let scheme = self.scheme_of(name, own)?;
+        let mut table = merged(&scheme, own);
+        table.replay = own.and_then(|own| own.replay);
+        Ok((scheme.name, table))
+    }
+
     fn scheme_of(&self, name: &str, own: Option<&Table>) -> Result<Scheme, SchemeError> {
         let named = own.and_then(|own| own.scheme.as_ref()).map(toml::Spanned::get_ref);
         let wanted = named.map_or(name, String::as_str);

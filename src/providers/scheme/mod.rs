@@ -1,6 +1,7 @@
 //! Providers as data: one engine for every sender whose scheme a table can say. `docs/providers.md` is the reference of
 //! the tables; the built-in ones are the files of `src/providers/builtin`.
 
+mod about;
 mod asymmetric;
 mod events;
 mod handshake;
@@ -17,6 +18,7 @@ mod urls;
 mod verify;
 mod when;
 
+pub use about::{About, AboutParam, builtin_names};
 pub use load::{
     BUILTIN, Instance, Learned, Scheme, SchemeError, SecretId, Tables, load_builtin, read_tables,
 };
