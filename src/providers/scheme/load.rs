@@ -202,7 +202,8 @@ impl Tables {
             .collect();
         let learning = own.is_some_and(|own| own.learn_secret);
         let given = if table.secretless {
-            own.is_some() || table.params.values().any(|entry| configured(entry, source))
+            // Optional ones may be shared with another scheme, as Google's key set is.
+            own.is_some() || table.params.values().any(|entry| requested(entry, source))
         } else {
             !secrets.is_empty() || learning
         };
@@ -368,13 +369,14 @@ pub struct Learned {
     pub value: SecretString,
 }
 
-fn configured(entry: &ParamEntry, source: &Source) -> bool {
+/// Whether the environment holds a parameter that the scheme cannot do without.
+fn requested(entry: &ParamEntry, source: &Source) -> bool {
     match entry {
-        ParamEntry::Value(_) => true,
-        ParamEntry::Declared(param) => {
+        ParamEntry::Declared(param) if param.required => {
             let variables: Vec<&str> = param.env.iter().map(String::as_str).collect();
             source.first(&variables).is_some()
         }
+        _ => false,
     }
 }
 
