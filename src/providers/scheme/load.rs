@@ -230,11 +230,27 @@ impl Tables {
                 params,
                 registered_url: own.and_then(|own| own.url.as_ref()).map(|url| url.0.clone()),
                 replay: replay.or(by_scheme).unwrap_or(Replay::Off),
-                tolerance: own.and_then(|own| own.tolerance_seconds),
+                tolerance: self.tolerance(name, &prefix, own, source)?,
                 learning,
                 table: Arc::new(table),
             },
         }))
+    }
+
+    /// How far the proof's time may be from now, if it is configured.
+    fn tolerance(
+        &self,
+        name: &str,
+        prefix: &str,
+        own: Option<&Table>,
+        source: &Source,
+    ) -> Result<Option<u32>, SchemeError> {
+        let variable = format!("{prefix}_TOLERANCE_SECONDS");
+        match source.get(&variable).map(|text| text.trim().parse()) {
+            Some(Ok(seconds)) => Ok(Some(seconds)),
+            Some(Err(_)) => Err(self.problem(name, format!("{variable} must be a number of seconds"))),
+            None => Ok(own.and_then(|own| own.tolerance_seconds)),
+        }
     }
 
     /// An instance with exactly this secret and these parameters, for vectors: whatever is configured plays no part.
