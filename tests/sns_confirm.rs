@@ -130,10 +130,9 @@ async fn a_signed_confirmation_comes_in_over_http_and_is_followed() {
     message["SignatureVersion"] = json!("2");
     message["Timestamp"] = json!(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
     message["SigningCertURL"] = json!(format!("https://sns.us-west-2.amazonaws.com{CERTIFICATE}"));
-    let signed: String = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
-        .iter()
-        .map(|name| format!("{name}\n{}\n", message[name].as_str().unwrap()))
-        .collect();
+    let names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+    let lines = names.map(|name| format!("{name}\n{}\n", message[name].as_str().unwrap()));
+    let signed = lines.concat();
     let signature = base64::engine::general_purpose::STANDARD.encode(sign::rsa_sha256(signed.as_bytes()));
     message["Signature"] = json!(signature);
     let post = async |message: &Value| {

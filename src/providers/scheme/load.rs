@@ -202,7 +202,8 @@ impl Tables {
             .collect();
         let learning = own.is_some_and(|own| own.learn_secret);
         let given = if table.secretless {
-            own.is_some() || table.params.values().any(|entry| configured(entry, source))
+            // Optional ones may be shared with another scheme, as Google's key set is.
+            own.is_some() || table.params.values().any(|entry| requested(entry, source))
         } else {
             !secrets.is_empty() || learning
         };
@@ -229,11 +230,27 @@ impl Tables {
                 params,
                 registered_url: own.and_then(|own| own.url.as_ref()).map(|url| url.0.clone()),
                 replay: replay.or(by_scheme).unwrap_or(Replay::Off),
-                tolerance: own.and_then(|own| own.tolerance_seconds),
+                tolerance: self.tolerance(name, &prefix, own, source)?,
                 learning,
                 table: Arc::new(table),
             },
         }))
+    }
+
+    /// How far the proof's time may be from now, if it is configured.
+    fn tolerance(
+        &self,
+        name: &str,
+        prefix: &str,
+        own: Option<&Table>,
+        source: &Source,
+    ) -> Result<Option<u32>, SchemeError> {
+        let variable = format!("{prefix}_TOLERANCE_SECONDS");
+        match source.get(&variable).map(|text| text.trim().parse()) {
+            Some(Ok(seconds)) => Ok(Some(seconds)),
+            Some(Err(_)) => Err(self.problem(name, format!("{variable} must be a number of seconds"))),
+            None => Ok(own.and_then(|own| own.tolerance_seconds)),
+        }
     }
 
     /// An instance with exactly this secret and these parameters, for vectors: whatever is configured plays no part.
@@ -377,13 +394,14 @@ pub struct Learned {
     pub value: SecretString,
 }
 
-fn configured(entry: &ParamEntry, source: &Source) -> bool {
+/// Whether the environment holds a parameter that the scheme cannot do without.
+fn requested(entry: &ParamEntry, source: &Source) -> bool {
     match entry {
-        ParamEntry::Value(_) => true,
-        ParamEntry::Declared(param) => {
+        ParamEntry::Declared(param) if param.required => {
             let variables: Vec<&str> = param.env.iter().map(String::as_str).collect();
             source.first(&variables).is_some()
         }
+        _ => false,
     }
 }
 
