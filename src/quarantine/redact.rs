@@ -278,7 +278,6 @@ fn fingerprint(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret as _;
 
     fn key() -> MasterKey {
         MasterKey::parse(MasterKey::generate().expose_secret()).unwrap()
