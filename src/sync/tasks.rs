@@ -274,6 +274,27 @@ pub async fn retry(conn: &mut AsyncPgConnection, id: Uuid) -> Result<TaskItem, R
     }
 }
 
+/// Adds to what the work of a task needs: what one try has found out spares the next from asking again.
+pub async fn note(conn: &mut AsyncPgConnection, id: Uuid, note: &Value) -> QueryResult<()> {
+    // diesel has no `||` for jsonb.
+    let merged = diesel::dsl::sql::<sql_types::Jsonb>("payload || ").bind::<sql_types::Jsonb, _>(note);
+    diesel::update(dsl::sync_queue.find(id)).set(dsl::payload.eq(merged)).execute(conn).await?;
+    Ok(())
+}
+
+/// Whether a newer task of the same entity waits behind this one.
+pub async fn has_successor(conn: &mut AsyncPgConnection, task: &Task) -> QueryResult<bool> {
+    let newer = dsl::sync_queue.filter(
+        dsl::status
+            .eq("received")
+            .and(dsl::account_id.eq(task.account_id))
+            .and(dsl::entity_type.eq(&task.entity_type))
+            .and(dsl::entity_id.eq(&task.entity_id))
+            .and(dsl::id.gt(task.id)),
+    );
+    diesel::select(diesel::dsl::exists(newer)).get_result(conn).await
+}
+
 /// Makes waiting tasks of these accounts due now: what held them is mended.
 pub async fn hurry(conn: &mut AsyncPgConnection, accounts: &[Uuid]) -> QueryResult<usize> {
     diesel::update(dsl::sync_queue)

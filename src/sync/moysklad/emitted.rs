@@ -94,16 +94,17 @@ fn plan(entity_type: &str, action: Action, role: Role, updated_fields: Option<&[
     }
 }
 
-/// Emits what this notice means to others, or makes a task that looks first; says what it did.
-pub(super) async fn emit(notice: &Notice<'_>, cx: &Context) -> Result<String, HandlerError> {
+/// Emits what this notice means to others, or makes a task that looks first; says what it did, unless there was
+/// nothing.
+pub(super) async fn emit(notice: &Notice<'_>, cx: &Context) -> Result<Option<String>, HandlerError> {
     let plan = plan(notice.entity_type, notice.action, notice.account.role, notice.updated_fields.as_deref());
     let event_type = match plan {
-        Plan::Nothing => return Ok("nothing to tell".to_owned()),
+        Plan::Nothing => return Ok(None),
         Plan::Look => {
             let task = task(notice)?;
             tasks::enqueue(&mut *cx.pool.get().await?, &[task]).await?;
             cx.sync_tasks.wake();
-            return Ok("1 sync task".to_owned());
+            return Ok(Some("1 sync task".to_owned()));
         }
         Plan::TellDeleted => "sales_order.cancelled",
         Plan::Tell(event_type) | Plan::TellIfOwn(event_type) => event_type,
@@ -114,7 +115,7 @@ pub(super) async fn emit(notice: &Notice<'_>, cx: &Context) -> Result<String, Ha
         && notice.account.role == Role::Main
         && orders::is_copy(&mut conn, account, notice.entity_type, notice.entity_id).await?
     {
-        return Ok("a copy of a child's, which was told".to_owned());
+        return Ok(None);
     }
     let source = Source::of(notice);
     let fields = notice.updated_fields.as_deref().map(|fields| &fields[..fields.len().min(MOST_FIELDS)]);
@@ -128,7 +129,7 @@ pub(super) async fn emit(notice: &Notice<'_>, cx: &Context) -> Result<String, Ha
     } else {
         source.emit(&mut conn, event_type, &subject, data).await?
     };
-    Ok(crate::sync::told(new.then_some(event_type).as_slice()))
+    Ok(Some(crate::sync::told(new.then_some(event_type).as_slice())))
 }
 
 fn task(notice: &Notice<'_>) -> Result<NewTask, HandlerError> {

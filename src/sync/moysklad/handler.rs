@@ -59,12 +59,16 @@ impl Handler for MoyskladHandler {
             return Ok(Outcome::ignored(reason));
         }
         let told = emitted::emit(&notice, cx).await?;
-        if catalog::wants(&event.event_type) {
-            catalog::tasks(&notice, cx).await
+        let outcome = if catalog::wants(&event.event_type) {
+            catalog::tasks(&notice, cx).await?
         } else if orders::wants(&event.event_type) {
-            orders::tasks(&notice, cx).await
+            orders::tasks(&notice, cx).await?
         } else {
-            Ok(Outcome::completed(told))
-        }
+            Outcome::ignored("nothing flows from here")
+        };
+        Ok(match told {
+            Some(told) if !outcome.completed => Outcome::completed(format!("{told}; {}", outcome.summary)),
+            _ => outcome,
+        })
     }
 }

@@ -33,7 +33,7 @@ impl Standing {
     }
 
     fn of(order: &Value, state: Option<&State>, is_first: bool) -> Self {
-        let unsuccessful = state.is_some_and(|state| state.state_type == "Unsuccessful");
+        let unsuccessful = state.is_some_and(|state| state.kind == "Unsuccessful");
         if unsuccessful || order["applicable"].as_bool() == Some(false) || order["deleted"].is_string() {
             Self::Cancelled
         } else if state.is_some() && !is_first {
@@ -137,8 +137,8 @@ pub(super) async fn tell(
 mod tests {
     use super::*;
 
-    fn standing(order: &Value, state_type: &str, is_first: bool) -> Standing {
-        let state = State { id: Uuid::nil(), name: "x".to_owned(), state_type: state_type.to_owned() };
+    fn standing(order: &Value, kind: &str, is_first: bool) -> Standing {
+        let state = State { id: Uuid::nil(), name: "x".to_owned(), kind: kind.to_owned() };
         Standing::of(order, Some(&state), is_first)
     }
 

@@ -54,27 +54,46 @@ fn same(theirs: &[Package], ours: &[Package], pack: Uuid) -> Option<Uuid> {
     ours.iter().find(|package| package.1 == *wanted).map(|package| package.0)
 }
 
-/// Packages of an item; a variant's are its product's.
+/// Packages of an item; a variant's have ids of their own and are otherwise its product's.
 async fn packages(
     api: &AccountApi,
     kind: &str,
     id: Uuid,
     metadata: &Metadata,
 ) -> Result<Vec<Package>, ApiError> {
-    let mut entity = api.get("GET /entity/{type}/{id}", &format!("/entity/{kind}/{id}"), &[]).await?;
-    if kind == "variant"
-        && let Some(product) = id_of(&entity["product"])
-    {
-        entity = api.get("GET /entity/product/{id}", &format!("/entity/product/{product}"), &[]).await?;
+    let entity = api.get("GET /entity/{type}/{id}", &format!("/entity/{kind}/{id}"), &[]).await?;
+    if kind != "variant" {
+        return Ok(read(&entity, metadata));
     }
-    let packs = entity["packs"].as_array();
-    Ok(packs.into_iter().flatten().filter_map(|pack| package(pack, metadata)).collect())
+    let Some(product) = id_of(&entity["product"]) else { return Ok(Vec::new()) };
+    let product = api.get("GET /entity/product/{id}", &format!("/entity/product/{product}"), &[]).await?;
+    Ok(of_variant(&entity, read(&product, metadata)))
 }
 
-fn package(pack: &Value, metadata: &Metadata) -> Option<Package> {
-    let unit = metadata.uom_code(&pack["uom"])?.to_owned();
-    let content = decimal(&pack["quantity"])?.normalize().to_string();
-    Some((pack["id"].as_str()?.parse().ok()?, (unit, content)))
+fn read(product: &Value, metadata: &Metadata) -> Vec<Package> {
+    let package = |pack: &Value| {
+        let unit = metadata.uom_code(&pack["uom"])?.to_owned();
+        let content = decimal(&pack["quantity"])?.normalize().to_string();
+        Some((uuid(&pack["id"])?, (unit, content)))
+    };
+    product["packs"].as_array().into_iter().flatten().filter_map(package).collect()
+}
+
+/// The variant's own packages before its product's.
+fn of_variant(variant: &Value, products: Vec<Package>) -> Vec<Package> {
+    let own = |pack: &Value| {
+        let parent = uuid(&pack["parentpack"]["id"]).or_else(|| id_of(&pack["parentpack"]))?;
+        let (_, content) = products.iter().find(|package| package.0 == parent)?;
+        Some((uuid(&pack["id"])?, content.clone()))
+    };
+    let mut packages: Vec<Package> =
+        variant["packs"].as_array().into_iter().flatten().filter_map(own).collect();
+    packages.extend(products);
+    packages
+}
+
+fn uuid(value: &Value) -> Option<Uuid> {
+    value.as_str()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -92,5 +111,17 @@ mod tests {
         assert_eq!(found(2), Some(Uuid::from_u128(11)));
         assert_eq!(found(3), None);
         assert_eq!(found(4), None);
+    }
+
+    #[test]
+    fn a_variant_has_packages_of_its_own_that_hold_what_its_products_do() {
+        let six = ("778".to_owned(), "6".to_owned());
+        let product = vec![(Uuid::from_u128(1), six.clone())];
+        let variant = serde_json::json!({"packs": [
+            {"id": Uuid::from_u128(2), "parentpack": {"id": Uuid::from_u128(1)}},
+            {"id": Uuid::from_u128(3), "parentpack": {"id": Uuid::from_u128(9)}},
+        ]});
+        let packages = of_variant(&variant, product.clone());
+        assert_eq!(packages, [(Uuid::from_u128(2), six), product[0].clone()]);
     }
 }

@@ -12,6 +12,7 @@ mod amounts;
 mod diff;
 mod goods;
 mod header;
+mod held;
 mod lines;
 mod party;
 mod read;

@@ -13,13 +13,12 @@ pub(in super::super) struct States(Vec<State>);
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(in super::super) struct State {
     pub(in super::super) id: Uuid,
     pub(in super::super) name: String,
     /// `Regular`, `Successful` or `Unsuccessful`.
-    #[serde(default)]
-    pub(in super::super) state_type: String,
+    #[serde(default, rename = "stateType")]
+    pub(in super::super) kind: String,
 }
 
 impl States {

@@ -15,7 +15,7 @@ use super::lines::{self, Wanted};
 use super::read::{self, Document, PAGE};
 use super::states::{self, States};
 use super::store::{self, InStep, Link, Source};
-use super::{ORDER, goods, party, sync_id};
+use super::{ORDER, goods, held, party, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
 use rust_decimal::Decimal;
@@ -28,9 +28,6 @@ const UPDATE: &str = "PUT /entity/customerorder/{id}";
 const ADD_LINES: &str = "POST /entity/customerorder/{id}/positions";
 const REMOVE_LINES: &str = "POST /entity/customerorder/{id}/positions/delete";
 const CHANGE_LINE: &str = "PUT /entity/customerorder/{id}/positions/{position}";
-
-/// How long a document waits for the counterparts of its lines before it looks again.
-const HELD: Duration = Duration::from_secs(15);
 
 /// One document of a child on its way to main.
 pub(super) struct Transfer<'a> {
@@ -58,6 +55,9 @@ struct Target {
 impl Transfer<'_> {
     /// Reads the document and brings it to main.
     pub(super) async fn run(&self, task: &Task) -> Result<Outcome, ApiError> {
+        if let Some(wait) = held::still(self.cx, task, self.source).await? {
+            return Err(wait.into());
+        }
         let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
         let document = read::document(&self.child, self.source.kind, self.source.document).await?;
         let Some(document) = document else {
@@ -72,12 +72,11 @@ impl Transfer<'_> {
         let lines = match lines::translate(&document.lines, &words, self.main.base(), reserves) {
             Ok(lines) => lines,
             Err(missing) => {
-                let reason = missing.reason();
                 tracing::warn!(
                     task = %task.id, account = %self.source.child_account, lines = missing.lines,
                     "an order waits for counterparts of what it sells"
                 );
-                return Err(HandlerError::Defer { after: HELD, reason }.into());
+                return Err(held::hold(self.cx, task, &missing).await?.into());
             }
         };
         let fingerprint = header::fingerprint(self.kind, &document.fields, &lines, self.settings);
@@ -220,7 +219,7 @@ impl Transfer<'_> {
             let fresh = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
             sum = amounts::decimal(&fresh["sum"]);
         }
-        self.check_sum(target, sum, &plan, Vat::of(&order.fields))?;
+        check_sum(target.sum, sum, &plan, Vat::of(&order.fields))?;
         let summary = match (plan.foreign.len(), quiet && did == "updated") {
             (0, true) => "no change".to_owned(),
             (0, false) => did.to_owned(),
@@ -274,33 +273,6 @@ impl Transfer<'_> {
         store::keep_positions(&mut *self.cx.conn().await?, self.source, pairs).await.map_err(broken)
     }
 
-    /// Main must add the order up to the kopeck that the child does; lines of main's own come on top.
-    fn check_sum(
-        &self,
-        target: &Target,
-        sum: Option<Decimal>,
-        plan: &Plan<'_>,
-        vat: Vat,
-    ) -> Result<(), ApiError> {
-        let own = amounts::total(plan.foreign.iter().copied(), vat);
-        let difference = match (target.sum, own, sum) {
-            (Some(theirs), Some(own), Some(ours)) => {
-                theirs.checked_add(own).and_then(|expected| ours.checked_sub(expected))
-            }
-            _ => None,
-        };
-        match difference {
-            Some(difference) if difference.is_zero() => Ok(()),
-            Some(difference) => Err(HandlerError::GiveUp(format!(
-                "written, but main adds the order up to {} kopecks {} than the child: look at both, then retry",
-                difference.abs().normalize(),
-                if difference.is_sign_positive() { "more" } else { "less" },
-            ))
-            .into()),
-            None => Err(HandlerError::GiveUp("written, but the sums cannot be compared".to_owned()).into()),
-        }
-    }
-
     /// The document is gone in the child: main's order says so and does not count any more.
     async fn gone(&self, link: Option<Link>) -> Result<String, ApiError> {
         let Some(link) = link else {
@@ -328,4 +300,30 @@ impl Transfer<'_> {
 struct Done {
     order: Uuid,
     summary: String,
+}
+
+/// Main must add the order up to the kopeck that the child does; lines of main's own come on top.
+fn check_sum(
+    expected: Option<Decimal>,
+    sum: Option<Decimal>,
+    plan: &Plan<'_>,
+    vat: Vat,
+) -> Result<(), ApiError> {
+    let own = amounts::total(plan.foreign.iter().copied(), vat);
+    let difference = match (expected, own, sum) {
+        (Some(theirs), Some(own), Some(ours)) => {
+            theirs.checked_add(own).and_then(|expected| ours.checked_sub(expected))
+        }
+        _ => None,
+    };
+    match difference {
+        Some(difference) if difference.is_zero() => Ok(()),
+        Some(difference) => Err(HandlerError::GiveUp(format!(
+            "written, but main adds the order up to {} kopecks {} than the child: look at both, then retry",
+            difference.abs().normalize(),
+            if difference.is_sign_positive() { "more" } else { "less" },
+        ))
+        .into()),
+        None => Err(HandlerError::GiveUp("written, but the sums cannot be compared".to_owned()).into()),
+    }
 }
