@@ -54,7 +54,8 @@ pub(super) fn reference(base: &str, kind: &str, id: Uuid) -> Value {
     at(&format!("{base}/entity/{kind}/{id}"), kind)
 }
 
-fn at(href: &str, kind: &str) -> Value {
+/// A reference by its href.
+pub(super) fn at(href: &str, kind: &str) -> Value {
     json!({"meta": {"href": href, "type": kind, "mediaType": "application/json"}})
 }
 

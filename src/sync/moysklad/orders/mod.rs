@@ -19,7 +19,9 @@ mod read;
 mod states;
 mod status_back;
 mod store;
+mod sums;
 mod transfer;
+mod write;
 
 use super::accounts::{Account, Role};
 use super::api::ApiError;

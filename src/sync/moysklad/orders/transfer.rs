@@ -9,25 +9,24 @@ use super::super::metadata::FRESH;
 use super::super::settings::{DocumentKind, OrderSettings};
 use super::super::work::{Work, broken};
 use super::amounts::{self, Vat};
-use super::diff::{self, Plan};
+use super::diff;
 use super::header::{self, Header, Parties};
 use super::lines::{self, Wanted};
+
 use super::read::{self, Document, PAGE};
 use super::states::{self, States};
 use super::store::{self, InStep, Link, Source};
-use super::{ORDER, goods, held, party, sync_id};
+use super::write::Lines;
+use super::{ORDER, goods, held, party, sums, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
 
 const CREATE: &str = "POST /entity/customerorder";
 const UPDATE: &str = "PUT /entity/customerorder/{id}";
-const ADD_LINES: &str = "POST /entity/customerorder/{id}/positions";
-const REMOVE_LINES: &str = "POST /entity/customerorder/{id}/positions/delete";
-const CHANGE_LINE: &str = "PUT /entity/customerorder/{id}/positions/{position}";
 
 /// One document of a child on its way to main.
 pub(super) struct Transfer<'a> {
@@ -204,7 +203,7 @@ impl Transfer<'_> {
         let plan = diff::plan(&target.lines, &order.lines, &known, unfinished);
         let header = target.header.update(&order.fields);
         let path = read::path(ORDER, id);
-        let mut sum = amounts::decimal(&order.fields["sum"]);
+        let mut present = order.fields;
         let quiet = header.is_none() && plan.is_done();
         if !quiet {
             // Should this run be cut off, the next one must not believe the old fingerprint.
@@ -214,12 +213,12 @@ impl Transfer<'_> {
         if let Some(header) = header {
             self.main.update(UPDATE, &path, &header).await?;
         }
-        self.write_lines(&path, &plan).await?;
+        let lines = Lines { main: &self.main, source: self.source, cx: self.cx, path: &path };
+        lines.write(&target.lines, &plan).await?;
         if !quiet {
-            let fresh = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
-            sum = amounts::decimal(&fresh["sum"]);
+            present = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
         }
-        check_sum(target.sum, sum, &plan, Vat::of(&order.fields))?;
+        sums::check(target.sum, &present, &plan.foreign)?;
         let summary = match (plan.foreign.len(), quiet && did == "updated") {
             (0, true) => "no change".to_owned(),
             (0, false) => did.to_owned(),
@@ -227,50 +226,6 @@ impl Transfer<'_> {
             (n, _) => format!("{did}; main's order has {n} lines of its own"),
         };
         Ok(Done { order: id, summary })
-    }
-
-    /// Adds, changes and removes lines, and remembers at once which is which.
-    async fn write_lines(&self, path: &str, plan: &Plan<'_>) -> Result<(), ApiError> {
-        let mut pairs = plan.pairs.clone();
-        self.keep(&pairs).await?;
-        for (id, line) in &plan.change {
-            let path = format!("{path}/positions/{id}");
-            self.main.update(CHANGE_LINE, &path, &line.update()).await?;
-        }
-        if !plan.remove.is_empty() {
-            let base = self.main.base();
-            for ids in plan.remove.chunks(PAGE) {
-                let list: Vec<Value> = ids
-                    .iter()
-                    .map(|id| {
-                        let href = format!("{base}{path}/positions/{id}");
-                        json!({"meta": {
-                            "href": href, "type": "customerorderposition", "mediaType": "application/json",
-                        }})
-                    })
-                    .collect();
-                let path = format!("{path}/positions/delete");
-                self.main.post_once(REMOVE_LINES, &path, &list.into()).await?;
-            }
-        }
-        for lines in plan.add.chunks(PAGE) {
-            let bodies: Vec<Value> = lines.iter().map(|line| line.create()).collect();
-            let reply = self.main.post_once(ADD_LINES, &format!("{path}/positions"), &bodies.into()).await?;
-            let added = reply.as_array().filter(|added| added.len() == lines.len());
-            let ids: Option<Vec<Uuid>> = added.and_then(|added| added.iter().map(lines::id).collect());
-            let Some(ids) = ids else {
-                return Err(
-                    HandlerError::Retry("moysklad: not every new line was answered".to_owned()).into()
-                );
-            };
-            pairs.extend(lines.iter().map(|line| line.child).zip(ids));
-            self.keep(&pairs).await?;
-        }
-        Ok(())
-    }
-
-    async fn keep(&self, pairs: &[(Uuid, Uuid)]) -> Result<(), ApiError> {
-        store::keep_positions(&mut *self.cx.conn().await?, self.source, pairs).await.map_err(broken)
     }
 
     /// The document is gone in the child: main's order says so and does not count any more.
@@ -300,30 +255,4 @@ impl Transfer<'_> {
 struct Done {
     order: Uuid,
     summary: String,
-}
-
-/// Main must add the order up to the kopeck that the child does; lines of main's own come on top.
-fn check_sum(
-    expected: Option<Decimal>,
-    sum: Option<Decimal>,
-    plan: &Plan<'_>,
-    vat: Vat,
-) -> Result<(), ApiError> {
-    let own = amounts::total(plan.foreign.iter().copied(), vat);
-    let difference = match (expected, own, sum) {
-        (Some(theirs), Some(own), Some(ours)) => {
-            theirs.checked_add(own).and_then(|expected| ours.checked_sub(expected))
-        }
-        _ => None,
-    };
-    match difference {
-        Some(difference) if difference.is_zero() => Ok(()),
-        Some(difference) => Err(HandlerError::GiveUp(format!(
-            "written, but main adds the order up to {} kopecks {} than the child: look at both, then retry",
-            difference.abs().normalize(),
-            if difference.is_sign_positive() { "more" } else { "less" },
-        ))
-        .into()),
-        None => Err(HandlerError::GiveUp("written, but the sums cannot be compared".to_owned()).into()),
-    }
 }

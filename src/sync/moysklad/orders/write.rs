@@ -1,0 +1,120 @@
+//! Writes the lines of main's order, and remembers at once which is which.
+
+use super::super::api::{AccountApi, ApiError};
+use super::super::work::{Work, broken};
+use super::diff::{self, Plan};
+use super::lines::{self, Wanted};
+use super::read::{self, PAGE};
+use super::store::{self, Source};
+use super::{ORDER, header};
+use crate::queue::HandlerError;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+const ADD: &str = "POST /entity/customerorder/{id}/positions";
+const REMOVE: &str = "POST /entity/customerorder/{id}/positions/delete";
+const CHANGE: &str = "PUT /entity/customerorder/{id}/positions/{position}";
+const REPLACE: &str = "PUT /entity/customerorder/{id}";
+
+/// More changed lines than these are written together with all others, in one request.
+const ONE_BY_ONE: usize = 20;
+/// Where that cannot be, only so many are written in a minute: a hundred writes of one entity in one get an account
+/// banned (facts/moysklad.md 4.1).
+const IN_A_MINUTE: usize = 60;
+
+/// Fields of a line that somebody added in main, which a request for all lines has to repeat.
+const OTHERS: [&str; 7] = ["assortment", "quantity", "price", "discount", "vat", "vatEnabled", "reserve"];
+
+/// The lines of one order of main.
+pub(super) struct Lines<'a> {
+    pub(super) main: &'a AccountApi,
+    pub(super) source: Source,
+    pub(super) cx: &'a Work,
+    /// Path of the order.
+    pub(super) path: &'a str,
+}
+
+impl Lines<'_> {
+    /// Does what the plan says.
+    pub(super) async fn write(&self, wanted: &[Wanted], plan: &Plan<'_>) -> Result<(), ApiError> {
+        self.keep(&plan.pairs).await?;
+        if plan.change.len() > ONE_BY_ONE && wanted.len() + plan.foreign.len() <= PAGE {
+            return self.replace(wanted, plan).await;
+        }
+        for (id, line) in plan.change.iter().take(IN_A_MINUTE) {
+            let path = format!("{}/positions/{id}", self.path);
+            self.main.update(CHANGE, &path, &line.update()).await?;
+        }
+        if plan.change.len() > IN_A_MINUTE {
+            let reason = format!("{} more lines are to be changed", plan.change.len() - IN_A_MINUTE);
+            return Err(HandlerError::Defer { after: Duration::from_secs(60), reason }.into());
+        }
+        for ids in plan.remove.chunks(PAGE) {
+            let list: Vec<Value> = ids.iter().map(|id| self.reference(*id)).collect();
+            let path = format!("{}/positions/delete", self.path);
+            self.main.post_once(REMOVE, &path, &list.into()).await?;
+        }
+        self.add(plan).await
+    }
+
+    async fn add(&self, plan: &Plan<'_>) -> Result<(), ApiError> {
+        let mut pairs = plan.pairs.clone();
+        for lines in plan.add.chunks(PAGE) {
+            let bodies: Vec<Value> = lines.iter().map(|line| line.create()).collect();
+            let path = format!("{}/positions", self.path);
+            let reply = self.main.post_once(ADD, &path, &bodies.into()).await?;
+            let added = reply.as_array().filter(|added| added.len() == lines.len());
+            let ids: Option<Vec<Uuid>> = added.and_then(|added| added.iter().map(lines::id).collect());
+            let ids = ids.ok_or_else(|| again("not every new line was answered"))?;
+            pairs.extend(lines.iter().map(|line| line.child).zip(ids));
+            self.keep(&pairs).await?;
+        }
+        Ok(())
+    }
+
+    /// All lines in one request: those with an id are kept, those without are new, the others go.
+    async fn replace(&self, wanted: &[Wanted], plan: &Plan<'_>) -> Result<(), ApiError> {
+        let known: std::collections::HashMap<Uuid, Uuid> = plan.pairs.iter().copied().collect();
+        let ours = wanted.iter().map(|line| match known.get(&line.child) {
+            Some(id) => {
+                let mut fields = line.fields.clone();
+                fields.insert("id".to_owned(), id.to_string().into());
+                Value::Object(fields)
+            }
+            None => line.create(),
+        });
+        let all: Vec<Value> = ours.chain(plan.foreign.iter().map(|line| other(line))).collect();
+        self.main.update(REPLACE, self.path, &json!({ "positions": all })).await?;
+        let order = self.path.rsplit('/').next().and_then(|id| id.parse().ok());
+        let order = order.ok_or_else(|| again("an order has no id"))?;
+        let present = read::document(self.main, ORDER, order).await?;
+        let present = present.ok_or_else(|| again("an order vanished while it was written"))?;
+        let after = diff::plan(wanted, &present.lines, &known, true);
+        self.keep(&after.pairs).await?;
+        if after.is_done() { Ok(()) } else { Err(again("lines are otherwise than they were written").into()) }
+    }
+
+    fn reference(&self, id: Uuid) -> Value {
+        let href = format!("{}{}/positions/{id}", self.main.base(), self.path);
+        header::at(&href, "customerorderposition")
+    }
+
+    async fn keep(&self, pairs: &[(Uuid, Uuid)]) -> Result<(), ApiError> {
+        store::keep_positions(&mut *self.cx.conn().await?, self.source, pairs).await.map_err(broken)
+    }
+}
+
+fn other(line: &Value) -> Value {
+    let mut fields: Map<String, Value> =
+        OTHERS.iter().filter_map(|name| Some(((*name).to_owned(), line.get(*name)?.clone()))).collect();
+    fields.insert("id".to_owned(), line["id"].clone());
+    if let Some(pack) = line["pack"].get("id") {
+        fields.insert("pack".to_owned(), json!({ "id": pack }));
+    }
+    Value::Object(fields)
+}
+
+fn again(text: &str) -> HandlerError {
+    HandlerError::Retry(format!("moysklad: {text}"))
+}
