@@ -24,6 +24,7 @@ mod crash;
 mod database;
 mod firebase_events;
 mod keyring;
+mod moysklad_orders;
 mod moysklad_sync;
 mod paypal_payments;
 mod private_cluster;

@@ -1,0 +1,107 @@
+//! Lines: many of them, changed ones, and those that main adds.
+
+use super::{Shop, id, rows, target};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn ids_by_quantity(order: &Value) -> BTreeMap<String, String> {
+    rows(order)
+        .iter()
+        .map(|line| (line["quantity"].to_string(), line["id"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn changed_lines_keep_their_ids_in_main() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let line = |quantity: u32| shop.line("product", tea, json!({"quantity": quantity, "price": 100}));
+    let order = shop.create("customerorder", shop.document(json!([line(1), line(2), line(3)]), json!({})));
+    shop.settle().await;
+    let before = ids_by_quantity(&shop.order());
+    let theirs = rows(&shop.source(order));
+    // The first goes, the second changes, the third stays, a fourth comes.
+    let mut lines = vec![theirs[1].clone(), theirs[2].clone(), line(4)];
+    lines[0]["quantity"] = 20.into();
+    sim.edit_in(*child, "customerorder", order, json!({"positions": lines}));
+    shop.settle().await;
+    let after = ids_by_quantity(&shop.order());
+    assert_eq!(after["20.0"], before["2.0"]);
+    assert_eq!(after["3.0"], before["3.0"]);
+    assert!(!before.values().any(|id| *id == after["4.0"]));
+    assert_eq!(after.len(), 3);
+    assert_eq!(shop.order()["sum"].to_string(), "2700.0");
+    let changed: Vec<String> = sim
+        .requests(*main)
+        .iter()
+        .filter(|request| request.method == Method::PUT)
+        .map(|request| request.path.clone())
+        .collect();
+    assert_eq!(changed.len(), 1, "one line, and not the order: {changed:?}");
+    assert!(changed[0].ends_with(&before["2.0"]), "{changed:?}");
+}
+
+#[tokio::test]
+async fn twelve_hundred_lines_are_carried_over() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let line = |n: usize| shop.line("product", tea, json!({"quantity": n, "price": 3.5, "discount": 1.5}));
+    let first: Vec<Value> = (1..=1000).map(line).collect();
+    let order = shop.create("customerorder", shop.document(first.into(), json!({})));
+    let rest: Vec<Value> = (1001..=1200).map(line).collect();
+    let path = format!("/entity/customerorder/{order}/positions");
+    sim.person(*child).request(&Method::POST, &path, &rest.into()).unwrap();
+    shop.settle().await;
+    let copy = shop.order();
+    assert_eq!(copy["positions"]["meta"]["size"], 1200);
+    assert_eq!(copy["sum"], shop.source(order)["sum"]);
+
+    // A change of one of the last ones is one write.
+    let before = sim.writes(*main).len();
+    let path = format!("/entity/customerorder/{order}/positions");
+    let page = sim.person(*child).request(&Method::GET, &path, &Value::Null).unwrap();
+    let last = page["rows"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    sim.person(*child).request(&Method::PUT, &format!("{path}/{last}"), &json!({"quantity": 5})).unwrap();
+    shop.settle().await;
+    assert_eq!(shop.order()["sum"], shop.source(order)["sum"]);
+    assert_eq!(sim.writes(*main).len() - before, 1);
+}
+
+#[tokio::test]
+async fn many_changed_lines_are_one_write_and_keep_their_ids() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let line = |n: u32| shop.line("product", tea, json!({"quantity": n, "price": 100}));
+    let lines: Vec<Value> = (1..=150).map(line).collect();
+    let order = shop.create("customerorder", shop.document(lines.into(), json!({})));
+    shop.settle().await;
+    let copy = shop.order();
+    let before = ids_by_quantity(&copy);
+    // Somebody adds a line in main, and it stays.
+    let other = sim.create_in(*main, "product", json!({"name": "Sugar"}));
+    let path = format!("/entity/customerorder/{}/positions", id(&copy));
+    let sugar = json!({"assortment": sim.reference(*main, "product", other), "quantity": 7.5, "price": 1});
+    sim.person(*main).request(&Method::POST, &path, &sugar).unwrap();
+    shop.settle().await;
+    let writes = sim.writes(*main).len();
+    let mut theirs = rows(&shop.source(order));
+    for line in &mut theirs {
+        line["price"] = 200.into();
+    }
+    sim.edit_in(*child, "customerorder", order, json!({"positions": theirs}));
+    shop.settle().await;
+    let copy = shop.order();
+    let mut after = ids_by_quantity(&copy);
+    assert!(after.remove("7.5").is_some(), "the line of main's own");
+    assert_eq!(after, before);
+    assert!(rows(&copy).iter().all(|line| {
+        target(&line["assortment"]) == other.to_string() || line["price"].to_string() == "200.0"
+    }));
+    assert_eq!(sim.writes(*main).len() - writes, 1);
+    let outcomes = shop.outcomes().await;
+    assert_eq!(outcomes.last().unwrap(), "updated; main's order has 1 line of its own");
+}

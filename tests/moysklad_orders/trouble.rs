@@ -1,0 +1,109 @@
+//! What is missing, lost on the way, or gone.
+
+use super::{Shop, id, rows};
+use crate::support::moysklad::Fault;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_line_without_a_counterpart_holds_the_order_visibly_until_it_has_one() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let unknown = sim.create_in(*child, "product", json!({"name": "Secret recipe"}));
+    let lines = json!([
+        shop.line("product", tea, json!({"quantity": 1, "price": 100})),
+        shop.line("product", unknown, json!({"quantity": 2, "price": 100})),
+    ]);
+    shop.create("customerorder", shop.document(lines, json!({})));
+    let task = shop.task_when("the order to be held", |task| !task["error"].is_null()).await;
+    let error = task["error"].as_str().unwrap();
+    assert!(error.starts_with("held: 1 of 2 lines cannot cross over"), "{error}");
+    assert!(error.contains(&format!("product {unknown}")) && !error.contains("recipe"), "{error}");
+    assert_eq!(task["status"], "received");
+    assert!(!task["next_attempt_at"].is_null());
+    assert!(shop.orders().is_empty(), "never a part of an order");
+
+    let asked = sim.requests(*child).len();
+    let counterpart = sim.create_in(*main, "product", json!({"name": "Secret recipe"}));
+    shop.link("product", counterpart, unknown).await;
+    shop.settle().await;
+    assert_eq!(rows(&shop.order()).len(), 2);
+    assert!(sim.requests(*child).len() <= asked + 5, "a held order asks only when something has changed");
+}
+
+#[tokio::test]
+async fn a_held_order_that_is_changed_goes_on_at_once() {
+    let shop = Shop::start().await;
+    let Shop { sim, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let unknown = sim.create_in(*child, "product", json!({"name": "Unknown"}));
+    let lines = json!([shop.line("product", unknown, json!({"quantity": 2, "price": 100}))]);
+    let order = shop.create("customerorder", shop.document(lines, json!({})));
+    shop.task_when("the order to be held", |task| !task["error"].is_null()).await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 2, "price": 100}))]);
+    sim.edit_in(*child, "customerorder", order, json!({"positions": lines}));
+    shop.settle().await;
+    assert_eq!(shop.order()["sum"].to_string(), "200.0");
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_makes_one_order() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    sim.fault(*main, Method::POST, Fault::DropAfterCommit);
+    let lines = json!([shop.line("product", tea, json!({"quantity": 2, "price": 100}))]);
+    shop.create("customerorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    let order = shop.order();
+    assert_eq!(rows(&order).len(), 1);
+    assert_eq!(order["sum"].to_string(), "200.0");
+}
+
+#[tokio::test]
+async fn lines_whose_answer_is_lost_are_not_added_twice() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let line = |quantity: u32| shop.line("product", tea, json!({"quantity": quantity, "price": 100}));
+    let order = shop.create("customerorder", shop.document(json!([line(1)]), json!({})));
+    shop.settle().await;
+    sim.fault(*main, Method::POST, Fault::DropAfterCommit);
+    let path = format!("/entity/customerorder/{order}/positions");
+    let more: Value = json!([line(2), line(2)]);
+    sim.person(*child).request(&Method::POST, &path, &more).unwrap();
+    shop.settle().await;
+    let copy = shop.order();
+    assert_eq!(rows(&copy).len(), 3);
+    assert_eq!(copy["sum"].to_string(), "500.0");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_deleted_in_main_is_made_anew_when_the_child_goes_on() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 2, "price": 100}))]);
+    let order = shop.create("customerorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    let first = id(&shop.order());
+    sim.person(*main).delete("customerorder", first).unwrap();
+    shop.settle().await;
+    assert!(shop.orders().is_empty());
+    sim.edit_in(*child, "customerorder", order, json!({"description": "still wanted"}));
+    shop.settle().await;
+    assert_ne!(id(&shop.order()), first);
+    assert_eq!(rows(&shop.order()).len(), 1);
+}
+
+#[tokio::test]
+async fn writes_to_main_raise_no_webhook_of_ours() {
+    let shop = Shop::start().await;
+    let (_, tea) = shop.product("Tea").await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 2, "price": 100}))]);
+    shop.create("customerorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    assert!(shop.sim.deliveries().iter().all(|delivery| delivery.account == shop.child));
+    assert_eq!(shop.sim.deliveries().len(), 1);
+}
