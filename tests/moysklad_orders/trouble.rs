@@ -1,7 +1,9 @@
 //! What is missing, lost on the way, or gone.
 
-use super::{Shop, id, rows};
+use super::{Count, Shop, id, rows};
 use crate::support::moysklad::Fault;
+use diesel::sql_query;
+use diesel_async::RunQueryDsl as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -106,4 +108,18 @@ async fn writes_to_main_raise_no_webhook_of_ours() {
     shop.settle().await;
     assert!(shop.sim.deliveries().iter().all(|delivery| delivery.account == shop.child));
     assert_eq!(shop.sim.deliveries().len(), 1);
+}
+
+#[tokio::test]
+async fn orders_go_ahead_of_the_catalogue() {
+    let shop = Shop::start().await;
+    let (_, tea) = shop.product("Tea").await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 2, "price": 100}))]);
+    shop.create("customerorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    let mut conn = shop.gateway.database.connect().await;
+    let ahead =
+        "SELECT count(*) AS rows FROM sync_queue WHERE entity_type = 'customerorder' AND priority < 100";
+    let ahead: Count = sql_query(ahead).get_result(&mut conn).await.unwrap();
+    assert_eq!(ahead.rows, 1, "100 is the catalogue's");
 }

@@ -10,7 +10,8 @@
 //! | `inventory.updated`, `.low` | stock hooks | main and children |
 //!
 //! An order is confirmed once it has left the first state of its account for one that is not unsuccessful, and cancelled
-//! in an unsuccessful state, not applicable, or deleted. Either is told when it becomes so, and not again while it stays.
+//! in an unsuccessful state, not applicable, or deleted. Either is told when it becomes so, and not again while it stays;
+//! an order that is created in such a state is told as created alone, since nothing of it is read for that.
 //!
 //! `data` holds ids, the account and the names of the fields that were changed: nothing of what stands in them. Stock
 //! events hold quantities beside.

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How soon it is seen that a counterpart has appeared.
 const LOOK: Duration = Duration::from_secs(5);
+/// How soon a document is read again that waits for something that no mapping tells of.
+const LOOK_AT_ALL: Duration = Duration::from_secs(60);
 /// Without one, the document is read again after this time all the same.
 const READ_AGAIN: Span = Span::minutes(10);
 /// Most of the missing that are watched.
@@ -35,16 +37,17 @@ pub(super) async fn hold(cx: &Work, task: &Task, missing: &Missing) -> Result<Ha
         items: missing.items.iter().take(WATCHED).cloned().collect(),
         reason: reason.clone(),
     };
+    let after = if held.items.is_empty() { LOOK_AT_ALL } else { LOOK };
     let note = json!({ "held": held });
     tasks::note(&mut *cx.conn().await?, task.id, &note).await.map_err(broken)?;
-    Ok(HandlerError::Defer { after: LOOK, reason })
+    Ok(HandlerError::Defer { after, reason })
 }
 
 /// The same wait, if a run before has found out that it is needed and nothing has changed since.
 pub(super) async fn still(cx: &Work, task: &Task, source: Source) -> Result<Option<HandlerError>, ApiError> {
     let Ok(held) = serde_json::from_value::<Held>(task.payload["held"].clone()) else { return Ok(None) };
     let age = cx.clock.now() - held.since;
-    // A package is nothing that a mapping tells of.
+    // Packages, say, are nothing that a mapping tells of.
     if held.items.is_empty() || age < Span::zero() || age > READ_AGAIN {
         return Ok(None);
     }
