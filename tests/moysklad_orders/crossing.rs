@@ -137,7 +137,7 @@ async fn sales_and_purchases_of_a_child_become_orders_of_main() {
         orders.iter().map(|order| order["description"].as_str().unwrap()).collect();
     descriptions.sort_unstable();
     assert_eq!(descriptions, ["№ p1", "№ r1"]);
-    assert!(orders.iter().all(|order| order["sum"].to_string() == "270.0"), "{orders:?}");
+    assert!(orders.iter().all(|order| order["sum"] == json!(270.0)), "{orders:?}");
 }
 
 #[tokio::test]
