@@ -3,14 +3,19 @@
 
 mod about;
 mod asymmetric;
+mod error;
+mod event_table;
 mod events;
 mod handshake;
+mod instance;
 mod keys;
 mod load;
+mod proof_table;
 mod reference;
 mod rules;
 mod sample;
 mod scene;
+mod signature;
 mod table;
 mod template;
 mod time;
@@ -19,9 +24,9 @@ mod verify;
 mod when;
 
 pub use about::{About, AboutParam, builtin_names};
-pub use load::{
-    BUILTIN, Instance, Learned, Scheme, SchemeError, SecretId, Tables, load_builtin, read_tables,
-};
+pub use error::SchemeError;
+pub use instance::{Instance, Learned, SecretId};
+pub use load::{BUILTIN, Scheme, Tables, load_builtin, read_tables};
 
 use super::proof::SigningKey;
 use super::{
