@@ -31,7 +31,7 @@ async fn held(gateway: &Gateway) -> Held {
 }
 
 /// Requests that are in the gateway's hands and not yet counted anywhere.
-async fn settled(gateway: &Gateway, requests: u64) {
+async fn settled(gateway: &Gateway, requests: u32) {
     wait::until("every request to be kept or counted", Duration::from_secs(60), || async {
         let text = gateway.http.get(gateway.url("/metrics")).send().await.unwrap().text().await.unwrap();
         let lines = text.lines().filter(|line| {
@@ -39,7 +39,7 @@ async fn settled(gateway: &Gateway, requests: u64) {
                 || line.starts_with("webhook_quarantine_dropped_total")
         });
         let counted: f64 = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
-        (counted >= requests as f64).then_some(())
+        (counted >= f64::from(requests)).then_some(())
     })
     .await;
 }

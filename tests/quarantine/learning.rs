@@ -97,3 +97,40 @@ async fn at_most_ten_offers_wait_and_without_a_key_or_a_word_none_is_kept() {
     assert_eq!(offer(&unasked.gateway, "x").await, (401, None));
     assert!(offers(&unasked.gateway).await.is_empty());
 }
+
+#[tokio::test]
+async fn an_offer_that_the_scheme_cannot_use_is_not_approved() {
+    let table = r#"
+[providers.acme]
+secret = "00ff"
+learn_secret = true
+[[providers.acme.verify]]
+algorithm = "hmac-sha256"
+secret = "hex"
+signature = { from = "header:X-Signature" }
+signed = "{body}"
+[providers.acme.event]
+id = "{json:/id}"
+type = "{json:/type}"
+[[providers.acme.handshake]]
+when = { header = "X-Offer" }
+proof = "none"
+learn = "header:X-Offer"
+"#;
+    let configured = Configured::start(table, &[]).await;
+    let gateway = &configured.gateway;
+    let offered = post(gateway, "acme", &[("x-offer", "no hex at all")], b"").await;
+    assert_eq!(offered.0, 200);
+    let list = gateway.admin_get("/api/v1/offered-secrets").await;
+    let id = list["items"][0]["id"].as_str().unwrap();
+    let path = format!("/api/v1/offered-secrets/{id}/approve");
+    let (status, problem) = gateway.admin("POST", &path, &Value::Null).await;
+    assert!(status == 409 && problem["detail"].as_str().unwrap().contains("providers.acme"), "{problem}");
+    let output = gateway.command(&["providers", "secrets", "approve", id]);
+    assert!(!output.status.success());
+    let list = gateway.admin_get("/api/v1/offered-secrets").await;
+    assert_eq!(list["items"][0]["approved_at"], Value::Null);
+    let body = br#"{"id":"1","type":"t"}"#;
+    let signature = sign::hmac_sha256_key(&[0x00, 0xff], body);
+    assert_eq!(post(gateway, "acme", &[("x-signature", &signature)], body).await.0, 200);
+}

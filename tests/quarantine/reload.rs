@@ -1,6 +1,7 @@
 //! A provider of one's own, by TOML alone, after SIGHUP and after a restart; and which secret proved what.
 
 use super::{Configured, github, post};
+use crate::support::gateway::Gateway;
 use crate::support::{sign, wait};
 use serde_json::Value;
 use std::time::Duration;
@@ -89,10 +90,20 @@ async fn a_broken_file_changes_nothing_and_the_log_names_line_and_field() {
     assert_eq!(deliver(&configured, "good-canary-10", 3, 0).await, 200);
 }
 
+/// Posts to Stripe's route, signed.
+async fn stripe(gateway: &Gateway, secret: &str, body: &[u8]) -> (u16, Value) {
+    let signature = sign::stripe_now(secret, body);
+    post(gateway, "stripe", &[("stripe-signature", &signature)], body).await
+}
+
+fn event(id: &str) -> Vec<u8> {
+    format!(r#"{{"id":"{id}","type":"product.updated","data":{{"object":{{"id":"prod_1"}}}}}}"#).into_bytes()
+}
+
 #[tokio::test]
 async fn the_list_shows_which_secret_proved_last_and_how_the_day_went() {
     let table = r#"
-[providers.github]
+[providers.stripe]
 secrets = [{ id = "new", value = "new-canary-11" }, { id = "old", value = "old-canary-11" }]
 "#;
     let configured = Configured::start(table, &[]).await;
@@ -100,30 +111,30 @@ secrets = [{ id = "new", value = "new-canary-11" }, { id = "old", value = "old-c
     let overview = async |query: &dyn Fn(&Value) -> bool| {
         wait::until("the counts", Duration::from_secs(20), || async {
             let list = gateway.admin_get("/api/v1/providers").await;
-            let github = list["items"].as_array()?.iter().find(|item| item["name"] == "github")?.clone();
-            query(&github).then_some(github)
+            let stripe = list["items"].as_array()?.iter().find(|item| item["name"] == "stripe")?.clone();
+            query(&stripe).then_some(stripe)
         })
         .await
     };
     let before = overview(&|_| true).await;
     assert_eq!((&before["last_secret"], &before["last_event_at"]), (&Value::Null, &Value::Null));
-    assert_eq!(before["url"], "http://localhost:8080/api/v1/webhooks/github");
-    assert_eq!(github(gateway, "old-canary-11", "d1", b"{\"a\":1}").await.0, 200);
-    assert_eq!(github(gateway, "old-canary-11", "d1", b"{\"a\":1}").await.0, 200);
-    assert_eq!(github(gateway, "wrong", "d2", b"{\"a\":2}").await.0, 401);
-    assert_eq!(github(gateway, "old-canary-11", "d3", b"\xff").await.0, 400);
-    let shown = overview(&|github| github["last_24h"]["proven"] == 3).await;
+    assert_eq!(before["url"], "http://localhost:8080/api/v1/webhooks/stripe");
+    assert_eq!(stripe(gateway, "old-canary-11", &event("evt_1")).await.0, 200);
+    assert_eq!(stripe(gateway, "old-canary-11", &event("evt_1")).await.0, 200);
+    assert_eq!(stripe(gateway, "wrong", &event("evt_2")).await.0, 401);
+    assert_eq!(stripe(gateway, "old-canary-11", b"\xff").await.0, 400);
+    let shown = overview(&|stripe| stripe["last_24h"]["proven"] == 3).await;
     assert_eq!(shown["last_secret"], "old");
     let day = &shown["last_24h"];
     assert_eq!((&day["events"], &day["unproven"], &day["unreadable"]), (&1.into(), &1.into(), &1.into()));
     let old = shown["secrets"].as_array().unwrap().iter().find(|secret| secret["id"] == "old").unwrap();
     assert_eq!(old["uses"], 3);
-    assert_eq!(github(gateway, "new-canary-11", "d4", b"{\"a\":4}").await.0, 200);
-    let shown = overview(&|github| github["last_24h"]["proven"] == 4).await;
+    assert_eq!(stripe(gateway, "new-canary-11", &event("evt_4")).await.0, 200);
+    let shown = overview(&|stripe| stripe["last_24h"]["proven"] == 4).await;
     assert_eq!(shown["last_secret"], "new");
     let output = gateway.command(&["providers", "list"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let line = text.lines().find(|line| line.starts_with("github")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("stripe")).unwrap();
     assert!(line.contains("new (20") && line.contains("old (20") && !text.contains("canary"), "{text}");
     let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(words[words.len() - 2..], ["2", "2"], "events and failures: {line}");

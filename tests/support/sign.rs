@@ -19,16 +19,21 @@ pub fn stripe_now(secret: &str, body: &[u8]) -> String {
 
 /// HMAC-SHA256 in lower-case hex.
 pub fn hmac_sha256(secret: &str, message: &[u8]) -> String {
-    hex::encode(hmac_sha256_bytes(secret, message))
+    hmac_sha256_key(secret.as_bytes(), message)
+}
+
+/// HMAC-SHA256 under a key that is no text, in lower-case hex.
+pub fn hmac_sha256_key(key: &[u8], message: &[u8]) -> String {
+    hex::encode(hmac_sha256_bytes(key, message))
 }
 
 /// HMAC-SHA256 in base64.
 pub fn hmac_sha256_base64(secret: &str, message: &[u8]) -> String {
-    base64(&hmac_sha256_bytes(secret, message))
+    base64(&hmac_sha256_bytes(secret.as_bytes(), message))
 }
 
-fn hmac_sha256_bytes(secret: &str, message: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+fn hmac_sha256_bytes(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
 }

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::providers::scheme::Tables;
 use crate::providers::{Explanation, LearnedSecrets, Provider, Registry, tables, vectors};
 use chrono::{DateTime, Utc};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
                         hookgate providers test acme --vectors acme.vectors.json\n\nA request file holds the request line, \
                         the headers, an empty line, and the exact body. docs/providers.md has the format of vectors."
 )]
-#[group(id = "what", required = true, multiple = false, args = ["file", "vectors"])]
+#[command(group(ArgGroup::new("what").required(true).args(["file", "vectors"])))]
 pub(in crate::cli) struct TestCommand {
     /// Name of the provider; a list of vectors may name one for each.
     #[arg(required_unless_present = "vectors")]

@@ -39,6 +39,9 @@ impl SchemeError {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
             (!key.is_empty() && key.len() < 100 && key.bytes().all(plain)).then(|| key.to_owned())
         });
+        // What is wrong with a secret is told without it.
+        let secret = field.as_deref().is_some_and(|field| field.ends_with("secret"));
+        let message = if secret { "it must be text in quotes".to_owned() } else { message };
         Self { file: file.to_owned(), line, field, message }
     }
 

@@ -71,3 +71,91 @@ fn check_name(name: &str) -> Result<(), &'static str> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A table of one's own, with one line replaced.
+    fn with(line: &str, instead: &str) -> Result<Tables, SchemeError> {
+        let text = r#"port = 8080
+
+[providers.acme]
+secret = "hunter2"
+allow_ips = ["203.0.113.0/24"]
+
+[[providers.acme.verify]]
+algorithm = "hmac-sha256"
+signature = { from = "header:X-Acme-Signature", prefix = "sha256=" }
+time = { from = "header:X-Acme-Time", format = "unix", past = 300, future = 300 }
+signed = "{time}.{body}"
+
+[providers.acme.event]
+id = "{json:/account}.{json:/id}"
+type = "{json:/type}"
+"#;
+        assert!(text.contains(line), "{line}");
+        read_tables("hookgate.toml", &text.replace(line, instead))
+    }
+
+    #[test]
+    fn a_table_of_ones_own_is_read() {
+        assert_eq!(with("port", "port").unwrap().names().collect::<Vec<_>>(), ["acme"]);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_file_line_and_field_and_without_values() {
+        for (line, instead, place, part) in [
+            ("\"hmac-sha256\"", "\"hmac-sha3\"", "line 8, `algorithm`", "unknown variant"),
+            ("header:X-Acme-Signature", "cookie:a", "line 9, `signature`", "no reference `cookie:…`"),
+            ("\"unix\"", "\"stardate\"", "line 10, `time`", "unknown variant"),
+            ("{time}.{body}", "{time}.{bodie}", "line 11, `signed`", "no reference `bodie`"),
+            ("{time}.{body}", "{time}.{body", "line 11, `signed`", "not closed"),
+            ("{json:/id}\"", "{json:id}\"", "line 14, `id`", "JSON pointer"),
+            ("203.0.113.0/24", "203.0.113", "line 5, `allow_ips`", "not a network"),
+            ("type = ", "kind = ", "line 15, `kind`", "unknown field"),
+            ("signed =", "singed =", "line 11, `singed`", "unknown field"),
+            ("secret = \"hunter2\"", "secret = hunter2", "line 4, `secret`", "in quotes"),
+            ("secret = \"hunter2\"", "secret = 123456", "line 4, `secret`", "in quotes"),
+            ("time = {", "# {", "line 7, `providers.acme.verify`", "`time` does not say where"),
+            ("signed = \"{time}.{body}\"\n", "", "line 7, `providers.acme.verify`", "what is signed"),
+            ("{json:/type}", "{item:/type}", "line 13, `providers.acme.event`", "only with `each`"),
+            ("{json:/type}", "{secret}", "line 13, `providers.acme.event`", "secret must not become part"),
+            ("providers.acme", "providers.Acme", "line 3, `providers.Acme`", "lower-case letters"),
+        ] {
+            let error =
+                with(line, instead).err().unwrap_or_else(|| panic!("{instead} was taken")).to_string();
+            assert!(error.starts_with(&format!("hookgate.toml {place}")), "{instead}: {error}");
+            assert!(error.contains(part) && !error.contains("hunter2"), "{instead}: {error}");
+        }
+    }
+
+    #[test]
+    fn proofs_that_prove_nothing_are_refused() {
+        for (line, instead, part) in [
+            ("\"hmac-sha256\"", "\"sha256\"", "proves nothing unless"),
+            (
+                "signature = {",
+                "each = \"/a\"\nrequire = [{ left = \"time\" }]\nsignature = {",
+                "exactly one of",
+            ),
+            ("prefix = \"sha256=\"", "pair = \"=\"", "go together"),
+            ("prefix = \"sha256=\"", "prefix = \"\"", "must not be empty"),
+        ] {
+            let error =
+                with(line, instead).err().unwrap_or_else(|| panic!("{instead} was taken")).to_string();
+            assert!(error.contains(part), "{instead}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_panics_and_no_error_shows_the_secret(text in "(?s).{0,300}") {
+            let text = format!("[providers.a]\nsecret = \"hunter2\"\n{text}");
+            if let Err(error) = read_tables("f", &text) {
+                prop_assert!(!error.to_string().contains("hunter2"));
+            }
+        }
+    }
+}

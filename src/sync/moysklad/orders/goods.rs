@@ -46,7 +46,7 @@ pub(super) async fn words(
     Ok(Words { items, packs })
 }
 
-/// A package: id, and what is the same in every account (code of its unit, how much it holds).
+/// A package: id, and what is the same in every account (code or name of its unit, how much it holds).
 type Package = (Uuid, (String, String));
 
 fn same(theirs: &[Package], ours: &[Package], pack: Uuid) -> Option<Uuid> {
@@ -72,7 +72,8 @@ async fn packages(
 
 fn read(product: &Value, metadata: &Metadata) -> Vec<Package> {
     let package = |pack: &Value| {
-        let unit = metadata.uom_code(&pack["uom"])?.to_owned();
+        let unit = metadata.uom_name(&pack["uom"])?;
+        let unit = unit.code.unwrap_or(unit.name);
         let content = decimal(&pack["quantity"])?.normalize().to_string();
         Some((uuid(&pack["id"])?, (unit, content)))
     };

@@ -93,7 +93,9 @@ impl Transfer<'_> {
             done => done?,
         };
         let mut conn = self.cx.conn().await?;
-        mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint)).await.map_err(broken)?;
+        mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint), None)
+            .await
+            .map_err(broken)?;
         store::keep_in_step(&mut conn, self.source, &target.states).await.map_err(broken)?;
         let skipped = if target.stateless { "; skipped: main has no such state" } else { "" };
         Ok(Outcome::completed(format!("{}{skipped}", done.summary)))
@@ -208,7 +210,7 @@ impl Transfer<'_> {
         if !quiet {
             // Should this run be cut off, the next one must not believe the old fingerprint.
             let mut conn = self.cx.conn().await?;
-            mappings::note(&mut conn, self.source.key(id), None).await.map_err(broken)?;
+            mappings::note(&mut conn, self.source.key(id), None, None).await.map_err(broken)?;
         }
         if let Some(header) = header {
             self.main.update(UPDATE, &path, &header).await?;
@@ -244,7 +246,7 @@ impl Transfer<'_> {
         };
         let Some(body) = header::gone(&order) else { return Ok("no change".to_owned()) };
         let mut conn = self.cx.conn().await?;
-        mappings::note(&mut conn, self.source.key(link.order), None).await.map_err(broken)?;
+        mappings::note(&mut conn, self.source.key(link.order), None, None).await.map_err(broken)?;
         drop(conn);
         self.main.update(UPDATE, &path, &body).await?;
         Ok("deleted in the child: main's order is not applicable any more".to_owned())
