@@ -12,6 +12,7 @@ mod queue;
 mod send;
 mod serve;
 mod session;
+mod simulate;
 
 pub use error::CliError;
 pub use output::print_table;
@@ -60,6 +61,9 @@ enum Command {
     Accounts(accounts::AccountsCommand),
     /// Sign a sample event with the configured secret and post it.
     Send(send::SendCommand),
+    /// Play an upstream on a loopback port, for staging without real accounts.
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -85,6 +89,10 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), CliError> {
+    // It has settings of its own.
+    if let Command::Simulate(command) = cli.command {
+        return simulate::run(command, cli.json).await;
+    }
     let settings = Settings::load()?;
     // Providers ask for settings of their own; what nobody asked for is misspelt.
     Registry::new(&settings, &LearnedSecrets::new())?;
@@ -93,6 +101,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve { role } => serve::run(settings, role).await,
         Command::Check => check::run(settings, cli.json).await,
         Command::Send(command) => send::run(command, &settings, cli.json).await,
+        Command::Simulate(command) => simulate::run(command, cli.json).await,
         Command::Migrate => Session::with_database(settings, cli.json, migrate::run).await,
         Command::Queue(command) => {
             Session::with_schema(settings, cli.json, async |session| queue::run(command, session).await).await

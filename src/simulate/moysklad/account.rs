@@ -221,14 +221,11 @@ impl Account {
 
     /// Stores an entity, in the place of its former state if it has one.
     pub(super) fn put(&mut self, entity: Entity) {
-        let place = match self.places.get(&entity.id) {
-            Some(place) => *place,
-            None => {
-                self.next_place += 1;
-                self.places.insert(entity.id, self.next_place);
-                self.next_place
-            }
-        };
+        let place = self.places.get(&entity.id).copied().unwrap_or_else(|| {
+            self.next_place += 1;
+            self.next_place
+        });
+        self.places.insert(entity.id, place);
         if let Some(ui_id) = entity.ui_id {
             self.ui_ids.insert(ui_id, entity.id);
         }

@@ -130,8 +130,7 @@ impl Filter {
                 "pathName" | "productFolder" => kind.has(Field::Reference(&["productfolder"])),
                 "productid" => kind.keyword == "variant",
                 "name" => kind.keyword == "variant" || kind.field("name").is_some(),
-                "barcode" => kind.has(Field::Barcodes),
-                "type" => kind.has(Field::Barcodes),
+                "barcode" | "type" => kind.has(Field::Barcodes),
                 "created" | "deleted" | "isDeleted" | "sum" | "state.name" | "assortment" => kind.is_document,
                 name if REFERENCES.contains(&name) => kind.field(name).is_some(),
                 name => matches!(
