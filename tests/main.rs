@@ -27,6 +27,8 @@ mod keyring;
 mod moysklad_sync;
 mod paypal_payments;
 mod private_cluster;
+mod providers_cli;
+mod quarantine;
 mod queue;
 mod receive;
 mod sns_confirm;

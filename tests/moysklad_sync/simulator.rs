@@ -1,6 +1,7 @@
 //! The simulator itself: one that lets anything pass would prove nothing.
 
 mod catalog;
+mod command;
 mod hooks;
 mod limits;
 mod orders;
