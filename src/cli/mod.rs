@@ -12,6 +12,8 @@ mod queue;
 mod send;
 mod serve;
 mod session;
+mod sync;
+mod webhook;
 
 pub use error::CliError;
 pub use output::print_table;
@@ -58,6 +60,12 @@ enum Command {
     /// The MoySklad accounts that are kept in step.
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
+    /// The webhooks that accounts send here, and what came of them.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Bring over everything at once.
+    #[command(subcommand)]
+    Sync(sync::SyncCommand),
     /// Sign a sample event with the configured secret and post it.
     Send(send::SendCommand),
 }
@@ -100,6 +108,13 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Accounts(command) => {
             Session::with_schema(settings, cli.json, async |session| accounts::run(command, session).await)
                 .await
+        }
+        Command::Webhook(command) => {
+            Session::with_schema(settings, cli.json, async |session| webhook::run(command, session).await)
+                .await
+        }
+        Command::Sync(command) => {
+            Session::with_schema(settings, cli.json, async |session| sync::run(command, session).await).await
         }
         Command::Events(command) => {
             Session::with_schema(settings, cli.json, async |session| events::run(command, session).await)

@@ -164,6 +164,23 @@ pub(super) enum ApiError {
     Work(#[from] HandlerError),
 }
 
+impl ApiError {
+    /// MoySklad's code of the error, if it gave one.
+    pub(super) fn code(&self) -> Option<u64> {
+        let text = match self {
+            Self::TokenRefused { .. } => return Some(1056),
+            Self::NotFound(text) => text,
+            Self::Work(
+                HandlerError::Retry(text)
+                | HandlerError::GiveUp(text)
+                | HandlerError::Defer { reason: text, .. },
+            ) => text,
+        };
+        // As [`sort`] writes it.
+        text.rsplit_once("(code ")?.1.strip_suffix(')')?.parse().ok()
+    }
+}
+
 impl From<ApiError> for HandlerError {
     fn from(error: ApiError) -> Self {
         match error {
@@ -245,6 +262,13 @@ mod tests {
         assert!(matches!(with_code(429, 1049), ApiError::Work(HandlerError::Defer { .. })));
         assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
         assert!(matches!(with_code(503, 1074), ApiError::Work(HandlerError::Retry(_))));
+    }
+
+    #[test]
+    fn the_code_is_told() {
+        assert_eq!(with_code(412, 30003).code(), Some(30003));
+        assert_eq!(with_code(404, 1021).code(), Some(1021));
+        assert_eq!(failure(500, "").code(), None);
     }
 
     #[test]
