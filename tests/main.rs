@@ -24,6 +24,8 @@ mod crash;
 mod database;
 mod firebase_events;
 mod keyring;
+mod moysklad_hooks;
+mod moysklad_reconcile;
 mod moysklad_sync;
 mod paypal_payments;
 mod private_cluster;

@@ -107,6 +107,10 @@ async fn a_refusal_names_the_field() {
         ("role", json!({"name": "X", "role": "boss", "access_token": TOKEN})),
         ("status", json!({"name": "X", "role": "main", "access_token": TOKEN, "status": "gone"})),
         ("settings", json!({"name": "X", "role": "main", "access_token": TOKEN, "settings": [1]})),
+        (
+            "settings",
+            json!({"name": "X", "role": "main", "access_token": TOKEN, "settings": {"catalog": {}}}),
+        ),
         ("access_token", json!({"name": "X", "role": "main"})),
         ("access_token", json!({"name": "X", "role": "main", "access_token": "two words"})),
         ("parent_account_id", json!({"name": "X", "role": "child", "access_token": TOKEN})),
@@ -211,6 +215,20 @@ async fn the_commands_add_link_set_and_remove() {
         "{text}"
     );
     assert!(!run(&["accounts", "settings", &child, "--set", "[]"]).0);
+    let (done, text) = run(&["accounts", "settings", &child, "--set", r#"{"catalog": {"image": true}}"#]);
+    assert!(!done && text.contains("settings: catalog.image: "), "{text}");
+    // The help names every key there is.
+    let (done, help) = run(&["accounts", "settings", "--help"]);
+    assert!(done);
+    let all = serde_json::to_value(hookgate::sync::moysklad::settings::ChildSettings::default()).unwrap();
+    for (section, keys) in all.as_object().unwrap() {
+        match keys.as_object() {
+            Some(keys) => {
+                keys.keys().for_each(|key| assert!(help.contains(&format!("{section}.{key} ")), "{key}"))
+            }
+            None => assert!(help.contains(&**section), "{section}"),
+        }
+    }
     let key = MasterKey::parse(MASTER_KEY).unwrap();
     let sealed = sealed(&gateway, child.parse().unwrap()).await;
     assert_eq!(key.open(&format!("moysklad_accounts/{child}"), &sealed).unwrap().expose_secret(), TOKEN);
