@@ -3,7 +3,7 @@
 use super::{id, run};
 use crate::moysklad_sync::Franchise;
 use diesel::sql_query;
-use diesel::sql_types::Uuid as SqlUuid;
+use diesel::sql_types::{Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::Uuid;
@@ -48,16 +48,19 @@ async fn more_echoes_than_allowed_trip_the_breaker_until_it_is_reset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_gateways_own_login_did_is_not_followed_where_no_person_uses_it() {
     let franchise = Franchise::start().await;
-    let mut conn = franchise.gateway.database.connect().await;
-    // The simulator's people are this login.
-    sql_query("UPDATE moysklad_accounts SET own_uid = 'admin@franchise'").execute(&mut conn).await.unwrap();
     franchise.create(json!({"name": "Kettle", "externalCode": "kettle"})).await;
-    assert_eq!(franchise.sim.products(franchise.children[0]).len(), 1, "a person may use it too");
+    // Whoever did that has the login of the token, too.
+    let uid = franchise.sim.deliveries()[0].body["auditContext"]["uid"].as_str().unwrap().to_owned();
+    let mut conn = franchise.gateway.database.connect().await;
+    let own = sql_query("UPDATE moysklad_accounts SET own_uid = $1").bind::<Text, _>(uid);
+    own.execute(&mut conn).await.unwrap();
+    franchise.create(json!({"name": "Pot", "externalCode": "pot"})).await;
+    assert_eq!(franchise.sim.products(franchise.children[0]).len(), 2, "a person may use it");
     let settings = r#"{"dedicated_login": true}"#;
     let (done, text) = run(&franchise, &["accounts", "settings", &id(franchise.main), "--set", settings]);
     assert!(done, "{text}");
     franchise.create(json!({"name": "Lamp", "externalCode": "lamp"})).await;
-    assert_eq!(franchise.sim.products(franchise.children[0]).len(), 1, "now it is the gateway's alone");
+    assert_eq!(franchise.sim.products(franchise.children[0]).len(), 2, "now it is the gateway's alone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
