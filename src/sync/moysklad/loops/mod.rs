@@ -11,6 +11,7 @@ pub(super) use breaker::{may_write, tidy, wrote};
 
 use super::accounts::{Account, Role};
 use super::notice::Notice;
+use super::reconcile;
 use super::settings::{ChildSettings, MainSettings};
 use crate::queue::HandlerError;
 use crate::sync::Context;
@@ -18,6 +19,10 @@ use crate::sync::Context;
 /// Why nothing shall come of this notice: it is the echo of an own write. Counts it against its entity's breaker.
 pub(super) async fn refusal(notice: &Notice<'_>, cx: &Context) -> Result<Option<String>, HandlerError> {
     let account = &notice.account;
+    if reconcile::is_found(&notice.event.event_id) {
+        // Nobody sent it, so it is nobody's echo.
+        return Ok(None);
+    }
     let entity = (account.account_id, notice.entity_type, notice.entity_id);
     let mut conn = cx.pool.get().await?;
     if let Some(tripped) = breaker::hooked(&mut conn, entity, cx.loop_writes).await? {

@@ -7,6 +7,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Name of what sweeps find.
+pub(super) const SWEEP: &str = "sweep";
+/// What names of what imports find begin with.
+pub(super) const IMPORT: &str = "import:";
+
 /// How the events of one search are named and told apart from those that MoySklad sends.
 pub(super) struct Search<'a> {
     /// `sweep`, or that of an import and its run.
@@ -70,8 +75,7 @@ mod tests {
 
     #[test]
     fn the_same_change_found_again_is_the_same_event() {
-        let search =
-            Search { name: "sweep", account: Uuid::from_u128(1), base: "https://h/1.2", child: None };
+        let search = Search { name: SWEEP, account: Uuid::from_u128(1), base: "https://h/1.2", child: None };
         let entry = |millis| Entry {
             id: Uuid::from_u128(2),
             updated: DateTime::from_timestamp_millis(millis).unwrap(),

@@ -1,6 +1,6 @@
 //! The initial import: everything that main has, for one child or for all. Cut off, it goes on where it stopped.
 
-use super::found::Search;
+use super::found::{IMPORT, Search};
 use super::listing::{self, Place};
 use super::schedule;
 use super::sweep::store;
@@ -146,7 +146,7 @@ impl Import {
             Ok(api) => api,
             Err(error) => return Err(self.api_error(error).await),
         };
-        let name = format!("import:{}", self.state.run);
+        let name = format!("{IMPORT}{}", self.state.run);
         while let Some(kind) = self.kinds.get(self.state.kind) {
             let page = match listing::page(&api, kind.keyword(), &self.state.place).await {
                 Ok(page) => page,
@@ -196,7 +196,7 @@ impl Import {
                  + (SELECT count(*) FROM sync_queue WHERE status = 'failed' AND account_id = ANY ($2)
                      AND processed_at >= $3) AS failed",
         )
-        .bind::<Text, _>(format!("import:{}:%", self.state.run))
+        .bind::<Text, _>(format!("{IMPORT}{}:%", self.state.run))
         .bind::<Array<SqlUuid>, _>(&self.targets)
         .bind::<Timestamptz, _>(self.state.started_at)
         .get_result(&mut conn)

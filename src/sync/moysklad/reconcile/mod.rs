@@ -20,6 +20,11 @@ use super::work::{Pair, Work};
 use crate::queue::Outcome;
 use crate::sync::tasks::Task;
 
+/// Whether an event of this id was found by asking; MoySklad sent the others.
+pub(super) fn is_found(event_id: &str) -> bool {
+    event_id.starts_with(found::SWEEP) || event_id.starts_with(found::IMPORT)
+}
+
 /// Whether [`run`] runs this task: none is, a sweep makes events.
 pub(super) fn takes(_task: &Task) -> bool {
     false

@@ -1,6 +1,6 @@
 //! One sweep of one account: what has changed since the last one, and what is gone.
 
-use super::found::Search;
+use super::found::{SWEEP, Search};
 use super::listing::{self, Entry, IDS, Place};
 use super::schedule::{Job, Turn};
 use crate::db::schema::moysklad_mappings::dsl;
@@ -72,7 +72,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn search(&self) -> Search<'_> {
-        Search { name: "sweep", account: self.turn.account_id, base: self.api.base(), child: None }
+        Search { name: SWEEP, account: self.turn.account_id, base: self.api.base(), child: None }
     }
 
     /// Brings in what has changed since the last sweep.
