@@ -99,6 +99,49 @@ diesel::table! {
         child_id -> Uuid,
         written_hash -> Nullable<Bytea>,
         created_at -> Timestamptz,
+        written_fields -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    /// Changes of main's catalogue that a child does not have yet.
+    moysklad_changes (child_account, main_account, entity_type, main_id) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        entity_type -> Text,
+        main_id -> Uuid,
+        operation -> Text,
+        updated_fields -> Nullable<Jsonb>,
+        event_id -> Nullable<Uuid>,
+        status -> Text,
+        error -> Nullable<Text>,
+        failed_task -> Nullable<Uuid>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        due_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What became of each change in a child.
+    moysklad_sync_log (id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        main_account -> Uuid,
+        child_account -> Uuid,
+        entity_type -> Text,
+        main_id -> Uuid,
+        child_id -> Nullable<Uuid>,
+        task_id -> Nullable<Uuid>,
+        event_id -> Nullable<Uuid>,
+        operation -> Text,
+        strategy -> Text,
+        received -> Nullable<Jsonb>,
+        applied -> Jsonb,
+        skipped -> Jsonb,
+        error -> Nullable<Text>,
+        calls -> Float8,
+        duration_ms -> Int8,
     }
 }
 

@@ -19,6 +19,7 @@ mod receive;
 mod receive_metrics;
 mod request_id;
 mod server;
+mod sync_log;
 mod sync_queue;
 
 pub use auth::Admin;

@@ -4,7 +4,7 @@ use super::rate_limit::RateLimits;
 use super::receive_metrics::ReceiveMetrics;
 use super::{
     AppState, Problem, accounts, events, extract, health, messages, payments, providers, quarantine, receive,
-    request_id, sync_queue,
+    request_id, sync_log, sync_queue,
 };
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -76,6 +76,7 @@ fn admin_routes(config: &mut ServiceConfig<'_>) {
     payments::configure(config);
     messages::configure(config);
     sync_queue::configure(config);
+    sync_log::configure(config);
     accounts::configure(config);
     providers::configure(config);
     quarantine::configure(config);

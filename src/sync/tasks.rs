@@ -99,6 +99,46 @@ pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryRe
     .await
 }
 
+/// Stores a task that gathers work: while one with its dedupe key waits there is no second, but that one is done when
+/// the earlier of the two is due. A task that has begun must have given its key up with [`give_up_key`].
+pub async fn enqueue_gathering(conn: &mut AsyncPgConnection, task: &NewTask) -> QueryResult<()> {
+    // `CASE` over the old row: diesel cannot say it.
+    diesel::sql_query(
+        "INSERT INTO sync_queue AS q (id, event_id, account_id, entity_type, entity_id, operation, payload, dedupe_key,
+             lane, max_attempts, priority, run_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12 * interval '1 microsecond')
+         ON CONFLICT (dedupe_key) DO UPDATE SET
+             run_at = CASE WHEN q.status = 'received' THEN least(q.run_at, excluded.run_at) ELSE excluded.run_at END,
+             attempts = CASE WHEN q.status = 'received' THEN q.attempts ELSE 0 END,
+             status = 'received', processed_at = NULL
+         WHERE q.status <> 'processing'",
+    )
+    .bind::<sql_types::Uuid, _>(Uuid::now_v7())
+    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(task.event_id)
+    .bind::<sql_types::Uuid, _>(task.account_id)
+    .bind::<sql_types::Text, _>(task.entity_type)
+    .bind::<sql_types::Text, _>(&task.entity_id)
+    .bind::<sql_types::Text, _>(task.operation)
+    .bind::<sql_types::Jsonb, _>(&task.payload)
+    .bind::<sql_types::Text, _>(&task.dedupe_key)
+    .bind::<sql_types::BigInt, _>(task.lane())
+    .bind::<sql_types::Integer, _>(task.max_attempts)
+    .bind::<sql_types::SmallInt, _>(task.priority)
+    .bind::<sql_types::BigInt, _>(i64::try_from(task.delay.as_micros()).unwrap_or(i64::MAX))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A task that gathered work begins: what comes from now on is another task's.
+pub async fn give_up_key(conn: &mut AsyncPgConnection, task: Uuid) -> QueryResult<()> {
+    diesel::update(dsl::sync_queue.find(task))
+        .set(dsl::dedupe_key.eq(format!("begun/{task}")))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// The database's clock, this much later.
 fn after(delay: Duration) -> diesel::expression::SqlLiteral<sql_types::Timestamptz> {
     // A number, so nothing to bind; and a bound one makes the type of the batch endless.

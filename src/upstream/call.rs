@@ -40,6 +40,11 @@ impl Call {
         }
     }
 
+    /// Whether it only reads.
+    pub fn is_get(&self) -> bool {
+        self.method == Method::GET
+    }
+
     /// Adds a query parameter; it is percent-encoded here.
     #[must_use]
     pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -2,11 +2,13 @@
 
 use crate::config::{Moysklad, Settings};
 use crate::queue::HandlerError;
-use crate::upstream::{Call, Policy, Upstream, UpstreamError};
+use crate::upstream::{Call, Policy, Reply, Upstream, UpstreamError};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use url::{Host, Url};
 use uuid::Uuid;
@@ -45,7 +47,7 @@ impl Gateway {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| ApiError::TokenRefused { account: id })?;
         authorization.set_sensitive(true);
-        Ok(AccountApi { gateway: self.clone(), id, authorization })
+        Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default() })
     }
 }
 
@@ -86,9 +88,22 @@ pub(super) struct AccountApi {
     gateway: Gateway,
     id: Uuid,
     authorization: HeaderValue,
+    counts: Arc<Counts>,
+}
+
+/// Calls that were made through one [`AccountApi`] and its clones.
+#[derive(Debug, Default)]
+struct Counts {
+    reads: AtomicU32,
+    writes: AtomicU32,
 }
 
 impl AccountApi {
+    /// Reads and writes so far.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        (self.counts.reads.load(Ordering::Relaxed), self.counts.writes.load(Ordering::Relaxed))
+    }
+
     pub(super) fn id(&self) -> Uuid {
         self.id
     }
@@ -111,14 +126,50 @@ impl AccountApi {
         self.call(call).await
     }
 
-    /// Creates an entity. The body must hold a `syncId`: that makes it safe to send again after a lost reply.
+    /// Creates an entity. A `syncId` in the body makes it safe to send again after a lost reply.
     pub(super) async fn create(
         &self,
         route: &'static str,
         path: &str,
         body: &Value,
     ) -> Result<Value, ApiError> {
-        self.write(Call::new(Method::POST, route, path).repeatable(), body).await
+        let call = Call::new(Method::POST, route, path);
+        self.write(if body.get("syncId").is_some() { call.repeatable() } else { call }, body).await
+    }
+
+    /// Creates and updates (those with `meta`) many entities of one type at once, at most 1,000. Gives what became of
+    /// each, in their order: the good ones are saved whatever the others are.
+    pub(super) async fn write_many(
+        &self,
+        route: &'static str,
+        path: &str,
+        items: Vec<Value>,
+    ) -> Result<Vec<Result<Value, ApiError>>, ApiError> {
+        let safe = items.iter().all(|item| item.get("meta").is_some() || item.get("syncId").is_some());
+        let (count, body) = (items.len(), Value::Array(items));
+        let call = Call::new(Method::POST, route, path)
+            .header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone())
+            .json(&body);
+        let reply = match self.send(if safe { call.repeatable() } else { call }).await {
+            // Whether some failed items make the whole a 400 or a 200 is not documented: the form tells.
+            Err(UpstreamError::Status { upstream, route, status, body }) => {
+                match serde_json::from_slice(&body.0) {
+                    Ok(Value::Array(results)) => Value::Array(results),
+                    _ => return Err(sort(UpstreamError::Status { upstream, route, status, body }, self.id)),
+                }
+            }
+            reply => reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id))?,
+        };
+        let results = match reply {
+            Value::Array(results) if results.len() == count => results,
+            _ => return Err(HandlerError::Retry(format!("moysklad: {route} answered another list")).into()),
+        };
+        let one = |result: Value| match error_code(&result) {
+            None if result.get("errors").is_none() => Ok(result),
+            code => Err(sort_code(None, code, format!("moysklad: an item of {route} was refused"), self.id)
+                .unwrap_or_else(|text| HandlerError::GiveUp(text).into())),
+        };
+        Ok(results.into_iter().map(one).collect())
     }
 
     /// Changes the fields of the body.
@@ -136,14 +187,19 @@ impl AccountApi {
     }
 
     async fn call(&self, call: Call) -> Result<Value, ApiError> {
+        self.send(call).await.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id))
+    }
+
+    async fn send(&self, call: Call) -> Result<Reply, UpstreamError> {
+        let count = if call.is_get() { &self.counts.reads } else { &self.counts.writes };
+        count.fetch_add(1, Ordering::Relaxed);
         let call = call
             .header(ACCEPT, JSON)
             .header(AUTHORIZATION, self.authorization.clone())
             .weight(self.gateway.weight);
         let principal = self.id.to_string();
         // Boxed: it is large, and part of every future that makes a call.
-        let reply = Box::pin(self.gateway.upstream.call(&principal, call)).await;
-        reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id))
+        Box::pin(self.gateway.upstream.call(&principal, call)).await
     }
 }
 
@@ -179,6 +235,11 @@ impl ApiError {
         // As [`sort`] writes it.
         text.rsplit_once("(code ")?.1.strip_suffix(')')?.parse().ok()
     }
+
+    /// Whether MoySklad gave this code as the reason.
+    pub(super) fn has_code(&self, code: u64) -> bool {
+        matches!(self, Self::Work(HandlerError::GiveUp(text)) | Self::NotFound(text) if text.contains(&format!("(code {code})")))
+    }
 }
 
 impl From<ApiError> for HandlerError {
@@ -197,24 +258,37 @@ fn sort(error: UpstreamError, account: Uuid) -> ApiError {
     // A missing entity is told by an error body or by none; anything else came from no MoySklad at all, and taking its
     // word for "gone" would lose the work of a wrong MOYSKLAD_BASE_URL without a trace.
     let says_missing = error.body().is_some_and(bytes::Bytes::is_empty) || code.is_some();
-    let text = match code {
-        Some(code) => format!("{error} (code {code})"),
-        None => error.to_string(),
-    };
-    match (error.status(), code) {
-        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
-        (_, Some(1021)) => ApiError::NotFound(text),
-        (Some(404), _) if says_missing => ApiError::NotFound(text),
-        // Too many at once (1073) comes without a time to wait.
-        (Some(429), _) | (_, Some(1049 | 1073)) => HandlerError::Defer { after: WINDOW, reason: text }.into(),
-        // Another request changed the entity meanwhile.
-        (_, Some(1065)) => HandlerError::Retry(text).into(),
-        _ => ApiError::Work(match error.into() {
+    match sort_code(error.status(), code, error.to_string(), account) {
+        Ok(sorted) => sorted,
+        Err(text) if error.status() == Some(404) && says_missing => ApiError::NotFound(text),
+        Err(text) => ApiError::Work(match error.into() {
             HandlerError::Retry(_) => HandlerError::Retry(text),
             HandlerError::GiveUp(_) => HandlerError::GiveUp(text),
             defer @ HandlerError::Defer { .. } => defer,
         }),
     }
+}
+
+/// What a code or status means by itself; otherwise the text with the code.
+fn sort_code(
+    status: Option<u16>,
+    code: Option<u64>,
+    text: String,
+    account: Uuid,
+) -> Result<ApiError, String> {
+    let text = match code {
+        Some(code) => format!("{text} (code {code})"),
+        None => text,
+    };
+    Ok(match (status, code) {
+        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
+        (_, Some(1021)) => ApiError::NotFound(text),
+        // Too many at once (1073) comes without a time to wait.
+        (Some(429), _) | (_, Some(1049 | 1073)) => HandlerError::Defer { after: WINDOW, reason: text }.into(),
+        // Another request changed the entity meanwhile.
+        (_, Some(1065)) => HandlerError::Retry(text).into(),
+        _ => return Err(text),
+    })
 }
 
 /// The first error code of the body.

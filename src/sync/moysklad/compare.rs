@@ -8,6 +8,19 @@ use serde_json::{Map, Number, Value};
 pub(super) fn holds(fields: &Map<String, Value>, product: &Value) -> bool {
     fields.iter().all(|(name, ours)| match (&**name, ours) {
         ("salePrices", Value::Array(prices)) => holds_prices(prices, &product["salePrices"]),
+        ("attributes", Value::Array(ours)) => holds_attributes(ours, &product["attributes"]),
+        // Not shown in full; who writes them reads them.
+        ("components", _) => true,
+        ("characteristics", Value::Array(ours)) => {
+            let theirs = product["characteristics"].as_array();
+            let there = |one: &&Value| {
+                theirs
+                    .into_iter()
+                    .flatten()
+                    .any(|other| other["name"] == one["name"] && other["value"] == one["value"])
+            };
+            ours.len() == theirs.map_or(0, Vec::len) && ours.iter().all(|one| there(&one))
+        }
         _ => same(ours, product.get(name)),
     })
 }
@@ -17,6 +30,15 @@ fn holds_prices(ours: &[Value], theirs: &Value) -> bool {
     ours.iter().all(|price| {
         let of_type = |other: &&Value| id_of(&other["priceType"]) == id_of(&price["priceType"]);
         same(price, theirs.as_array().into_iter().flatten().find(of_type))
+    })
+}
+
+/// Attributes are merged by their id.
+fn holds_attributes(ours: &[Value], theirs: &Value) -> bool {
+    ours.iter().all(|attribute| {
+        let same_one = |other: &&Value| id_of(other) == id_of(attribute);
+        let there = theirs.as_array().into_iter().flatten().find(same_one);
+        same(&attribute["value"], there.and_then(|there| there.get("value")))
     })
 }
 

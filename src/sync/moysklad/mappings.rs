@@ -4,6 +4,8 @@ use crate::db::schema::moysklad_mappings::dsl;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// One entity of main in one child.
@@ -21,17 +23,45 @@ pub(super) struct Mapping {
     pub(super) child_id: Uuid,
     /// Hash of what was last written; `None` while that is not known.
     pub(super) written_hash: Option<Vec<u8>>,
+    /// Hash of each field of it.
+    pub(super) written_fields: Option<Value>,
 }
 
-/// The counterpart, if one is known.
-pub(super) async fn find(conn: &mut AsyncPgConnection, key: Key) -> QueryResult<Option<Mapping>> {
-    let row: Option<(Uuid, Option<Vec<u8>>)> = dsl::moysklad_mappings
-        .find((key.main_account, key.child_account, key.entity_type, key.main_id))
-        .select((dsl::child_id, dsl::written_hash))
+/// The counterparts of these entities of main, as far as they are known.
+pub(super) async fn find_many(
+    conn: &mut AsyncPgConnection,
+    main_account: Uuid,
+    child_account: Uuid,
+    entity_type: &str,
+    main_ids: &[Uuid],
+) -> QueryResult<HashMap<Uuid, Mapping>> {
+    let rows: Vec<(Uuid, Uuid, Option<Vec<u8>>, Option<Value>)> = dsl::moysklad_mappings
+        .filter(dsl::main_account.eq(main_account).and(dsl::child_account.eq(child_account)))
+        .filter(dsl::entity_type.eq(entity_type).and(dsl::main_id.eq_any(main_ids)))
+        .select((dsl::main_id, dsl::child_id, dsl::written_hash, dsl::written_fields))
+        .load(conn)
+        .await?;
+    let mapping = |(main, child_id, written_hash, written_fields)| {
+        (main, Mapping { child_id, written_hash, written_fields })
+    };
+    Ok(rows.into_iter().map(mapping).collect())
+}
+
+/// Which entity of main this one of a child follows.
+pub(super) async fn main_of(
+    conn: &mut AsyncPgConnection,
+    child_account: Uuid,
+    main_account: Uuid,
+    entity_type: &str,
+    child_id: Uuid,
+) -> QueryResult<Option<Uuid>> {
+    dsl::moysklad_mappings
+        .filter(dsl::child_account.eq(child_account).and(dsl::main_account.eq(main_account)))
+        .filter(dsl::entity_type.eq(entity_type).and(dsl::child_id.eq(child_id)))
+        .select(dsl::main_id)
         .first(conn)
         .await
-        .optional()?;
-    Ok(row.map(|(child_id, written_hash)| Mapping { child_id, written_hash }))
+        .optional()
 }
 
 /// Remembers the counterpart. False: the child's entity is already the counterpart of another one of main, or this
@@ -68,15 +98,17 @@ pub(super) async fn remove(conn: &mut AsyncPgConnection, key: Key) -> QueryResul
 }
 
 /// Notes what the child holds now; `None` before a write, because its end may never be known.
-pub(super) async fn note(conn: &mut AsyncPgConnection, key: Key, hash: Option<&[u8]>) -> QueryResult<()> {
-    diesel::update(dsl::moysklad_mappings.find((
-        key.main_account,
-        key.child_account,
-        key.entity_type,
-        key.main_id,
-    )))
-    .set(dsl::written_hash.eq(hash))
-    .execute(conn)
-    .await?;
+pub(super) async fn note(
+    conn: &mut AsyncPgConnection,
+    key: Key,
+    hash: Option<&[u8]>,
+    fields: Option<&Value>,
+) -> QueryResult<()> {
+    let row =
+        dsl::moysklad_mappings.find((key.main_account, key.child_account, key.entity_type, key.main_id));
+    diesel::update(row)
+        .set((dsl::written_hash.eq(hash), fields.map(|fields| dsl::written_fields.eq(fields.clone()))))
+        .execute(conn)
+        .await?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! What an account calls its price types, currencies and units: the words in which a product crosses accounts.
 
-use super::api::{AccountApi, ApiError, id_of};
+use super::api::{AccountApi, ApiError, id_of, id_of_entity};
 use crate::queue::HandlerError;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// They change rarely; a write that fails because they did reads them anew.
@@ -18,6 +19,23 @@ pub(super) struct Metadata {
     price_types: Vec<PriceType>,
     currencies: Vec<Currency>,
     uoms: Vec<Uom>,
+    /// Read when something needs them.
+    attributes: OnceCell<Vec<Attribute>>,
+    countries: OnceCell<Vec<Uom>>,
+    characteristics: OnceCell<BTreeSet<String>>,
+    /// Elements of dictionaries, by dictionary and name.
+    elements: Mutex<HashMap<(Uuid, String), Uuid>>,
+}
+
+/// A custom field of products, services and bundles.
+#[derive(Debug)]
+pub(super) struct Attribute {
+    pub(super) id: Uuid,
+    pub(super) name: String,
+    /// `string`, `customentity`, …
+    pub(super) kind: String,
+    /// Its dictionary, for `customentity`.
+    pub(super) dictionary: Option<Uuid>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +59,15 @@ struct Uom {
     // Units made by hand may have none.
     #[serde(default)]
     code: String,
+    #[serde(default)]
+    name: String,
+}
+
+/// What a unit is known by in every account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UomName {
+    pub(super) code: Option<String>,
+    pub(super) name: String,
 }
 
 impl Metadata {
@@ -66,7 +93,125 @@ impl Metadata {
             price_types: serde_json::from_value(price_types)?,
             currencies: serde_json::from_value(currencies["rows"].take())?,
             uoms: serde_json::from_value(uoms["rows"].take())?,
+            ..Self::default()
         })
+    }
+
+    /// Reads the custom fields, once.
+    pub(super) async fn load_attributes(&self, api: &AccountApi) -> Result<(), ApiError> {
+        let read = async || {
+            let path = "/entity/product/metadata/attributes";
+            let reply = api.get("GET /entity/product/metadata/attributes", path, &[]).await;
+            let rows = if_allowed(reply, "attributes")?.unwrap_or_else(|| json!({"rows": []}));
+            let one = |row: &Value| {
+                Some(Attribute {
+                    id: row["id"].as_str()?.parse().ok()?,
+                    name: row["name"].as_str()?.to_owned(),
+                    kind: row["type"].as_str()?.to_owned(),
+                    dictionary: id_of(&json!({"meta": row["customEntityMeta"]})),
+                })
+            };
+            Ok::<_, ApiError>(rows["rows"].as_array().into_iter().flatten().filter_map(one).collect())
+        };
+        self.attributes.get_or_try_init(read).await.map(|_| ())
+    }
+
+    /// The custom field of this name and type: name alone would mix a text with a dictionary.
+    pub(super) fn attribute(&self, name: &str, kind: &str) -> Option<&Attribute> {
+        self.attributes.get()?.iter().find(|attribute| attribute.name == name && attribute.kind == kind)
+    }
+
+    pub(super) fn is_attribute(&self, name: &str) -> bool {
+        self.attributes.get().is_some_and(|all| all.iter().any(|attribute| attribute.name == name))
+    }
+
+    /// Reads the countries, once.
+    pub(super) async fn load_countries(&self, api: &AccountApi) -> Result<(), ApiError> {
+        let read = async || {
+            let query = [("limit", "1000".to_owned())];
+            let reply = api.get("GET /entity/country", "/entity/country", &query).await;
+            let mut rows = if_allowed(reply, "countries")?.unwrap_or_else(|| json!({"rows": []}));
+            serde_json::from_value(rows["rows"].take())
+                .map_err(|_| HandlerError::Retry("moysklad: countries are unreadable".to_owned()).into())
+        };
+        self.countries.get_or_try_init(read).await.map(|_| ())
+    }
+
+    pub(super) fn country_code(&self, country: &Value) -> Option<&str> {
+        let id = id_of(country)?;
+        self.countries
+            .get()?
+            .iter()
+            .find(|one| one.id == id)
+            .map(|one| &*one.code)
+            .filter(|code| !code.is_empty())
+    }
+
+    pub(super) fn country(&self, code: &str) -> Option<Uuid> {
+        self.countries.get()?.iter().find(|one| one.code == code).map(|one| one.id)
+    }
+
+    /// Makes sure that the account has these characteristics.
+    pub(super) async fn ensure_characteristics(
+        &self,
+        api: &AccountApi,
+        names: &BTreeSet<String>,
+    ) -> Result<(), ApiError> {
+        let path = "/entity/variant/metadata/characteristics";
+        let read = async || {
+            let reply = api.get("GET /entity/variant/metadata/characteristics", path, &[]).await?;
+            let rows = reply["rows"].as_array().or_else(|| reply["characteristics"].as_array());
+            let name = |row: &Value| row["name"].as_str().map(str::to_owned);
+            Ok::<_, ApiError>(rows.into_iter().flatten().filter_map(name).collect())
+        };
+        let known = self.characteristics.get_or_try_init(read).await?;
+        for name in names.difference(known) {
+            let route = "POST /entity/variant/metadata/characteristics";
+            match api.create(route, path, &json!({"name": name})).await {
+                // Somebody was quicker.
+                Err(error) if error.has_code(10_002) => {}
+                made => drop(made?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The dictionary's element of this name, made if there is none.
+    pub(super) async fn ensure_element(
+        &self,
+        api: &AccountApi,
+        dictionary: Uuid,
+        name: &str,
+    ) -> Result<Uuid, ApiError> {
+        if let Some(id) = self.element(dictionary, name) {
+            return Ok(id);
+        }
+        let path = format!("/entity/customentity/{dictionary}");
+        let query = [("filter", format!("name={}", name.replace(';', "\\;"))), ("limit", "100".to_owned())];
+        let reply = api.get("GET /entity/customentity/{id}", &path, &query).await?;
+        let same = |row: &&Value| row["name"] == name;
+        let found = match reply["rows"].as_array().into_iter().flatten().find(same) {
+            Some(row) => id_of_entity(row)?,
+            None => {
+                let made =
+                    api.create("POST /entity/customentity/{id}", &path, &json!({"name": name})).await?;
+                id_of_entity(&made)?
+            }
+        };
+        self.elements().insert((dictionary, name.to_owned()), found);
+        Ok(found)
+    }
+
+    pub(super) fn element(&self, dictionary: Uuid, name: &str) -> Option<Uuid> {
+        self.elements().get(&(dictionary, name.to_owned())).copied()
+    }
+
+    fn elements(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, String), Uuid>> {
+        self.elements.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn is_price_type(&self, name: &str) -> bool {
+        self.price_types.iter().any(|price_type| price_type.name == name)
     }
 
     /// Name of the price type that a price refers to; the reply may tell it inline.
@@ -103,14 +248,21 @@ impl Metadata {
         self.currencies.iter().find(|currency| currency.default).map(|currency| currency.id)
     }
 
-    /// Code of the unit that a product refers to.
-    pub(super) fn uom_code(&self, uom: &Value) -> Option<&str> {
+    /// What the unit that a product refers to is known by.
+    pub(super) fn uom_name(&self, uom: &Value) -> Option<UomName> {
         let id = id_of(uom)?;
-        self.uoms.iter().find(|uom| uom.id == id).map(|uom| &*uom.code).filter(|code| !code.is_empty())
+        let uom = self.uoms.iter().find(|uom| uom.id == id)?;
+        let code = Some(uom.code.clone()).filter(|code| !code.is_empty());
+        (code.is_some() || !uom.name.is_empty()).then(|| UomName { code, name: uom.name.clone() })
     }
 
-    pub(super) fn uom(&self, code: &str) -> Option<Uuid> {
-        self.uoms.iter().find(|uom| uom.code == code).map(|uom| uom.id)
+    /// The same unit here: by its code, or by its name where it has none.
+    pub(super) fn uom(&self, uom: &UomName) -> Option<Uuid> {
+        let same = |other: &&Uom| match &uom.code {
+            Some(code) => other.code == *code,
+            None => other.code.is_empty() && other.name == uom.name,
+        };
+        self.uoms.iter().find(same).map(|uom| uom.id)
     }
 }
 
@@ -190,8 +342,8 @@ pub(super) mod tests {
         let rouble = json!({"meta": {"href": format!("https://h/{}", main.currencies[0].id)}});
         assert_eq!(child.currency(main.iso_code(Some(&rouble)).unwrap()), Some(child.currencies[1].id));
         let unit = |n: usize| json!({"meta": {"href": format!("https://h/{}", main.uoms[n].id)}});
-        assert_eq!(child.uom(main.uom_code(&unit(0)).unwrap()), Some(child.uoms[0].id));
-        assert_eq!(main.uom_code(&unit(1)), None);
+        assert_eq!(child.uom(&main.uom_name(&unit(0)).unwrap()), Some(child.uoms[0].id));
+        assert_eq!(main.uom_name(&unit(1)), None);
     }
 
     #[test]

@@ -1,118 +1,335 @@
-//! A product of main, said in the words of a child: only what can mean the same there crosses over.
+//! An entity of main's catalogue, said in the words of a child: only what can mean the same there crosses over.
 //!
-//! Ids are an account's own. Prices cross by the name of their type and the ISO code of their currency, units by
-//! their code. Numbers cross as they are written: no float touches a price.
+//! Ids are an account's own. Prices cross by the name of their type and the ISO code of their currency, units and
+//! countries by their code, attributes by name and type. Numbers cross as they are written: no float touches a price.
 
 use super::compare::{holds, is_zero};
 use super::metadata::Metadata;
+use super::settings::{CatalogSettings, EntityKind, VatPolicy};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// What a child shall hold of one product.
+/// Plain fields that cross as they are, where main shows them.
+const PLAIN: [&str; 9] = [
+    "discountProhibited",
+    "isSerialTrackable",
+    "onTap",
+    "partialDisposal",
+    "paymentItemType",
+    "ppeType",
+    "tnved",
+    "trackingType",
+    "weighed",
+];
+
+/// The two accounts' words, and what the child wants.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) main: &'a Metadata,
+    pub(super) child: &'a Metadata,
+    /// Prefix of every href.
+    pub(super) base: &'a str,
+    pub(super) settings: &'a CatalogSettings,
+}
+
+/// What a child shall hold of one entity.
 #[derive(Debug, Clone)]
 pub(super) struct Projection {
     fields: Map<String, Value>,
+    /// Fields of a create alone.
+    create_only: Map<String, Value>,
     /// What could not cross over, for the outcome.
     skipped: Vec<String>,
 }
 
-/// Says `product` of the account `main` in the words of `child`; `base` is the prefix of every href.
-pub(super) fn project(product: &Value, main: &Metadata, child: &Metadata, base: &str) -> Projection {
-    let mut projection = Projection { fields: Map::new(), skipped: Vec::new() };
-    projection.texts(product);
-    projection.vat(product);
-    for name in ["weight", "volume"] {
-        // Unset is not shown, and zero is what unset means.
-        projection.set(name, product.get(name).cloned().unwrap_or_else(|| 0.into()));
+/// Says `entity` of main in the words of the child.
+pub(super) fn project(kind: EntityKind, entity: &Value, terms: Terms<'_>) -> Projection {
+    let mut projection = Projection { fields: Map::new(), create_only: Map::new(), skipped: Vec::new() };
+    projection.texts(kind, entity);
+    if kind != EntityKind::Variant {
+        projection.vat(entity, terms.settings.vat);
     }
-    projection.set("archived", product.get("archived").and_then(Value::as_bool).unwrap_or(false).into());
-    let barcodes = product.get("barcodes").cloned().unwrap_or_else(|| json!([]));
-    projection.set("barcodes", barcodes);
-    projection.uom(product, main, child, base);
-    projection.prices(product, main, child, base);
+    if kind == EntityKind::Productfolder {
+        return projection;
+    }
+    projection.set("archived", entity.get("archived").and_then(Value::as_bool).unwrap_or(false).into());
+    projection.set("barcodes", entity.get("barcodes").cloned().unwrap_or_else(|| json!([])));
+    projection.prices(kind, entity, terms);
+    if kind == EntityKind::Variant {
+        return projection;
+    }
+    if kind != EntityKind::Service {
+        for name in ["weight", "volume"] {
+            // Unset is not shown, and zero is what unset means.
+            projection.set(name, entity.get(name).cloned().unwrap_or_else(|| 0.into()));
+        }
+    }
+    for name in PLAIN {
+        if let Some(value) = entity.get(name).filter(|value| !value.is_object() && !value.is_array()) {
+            projection.set(name, value.clone());
+        }
+    }
+    projection.uom(entity, terms);
+    if kind == EntityKind::Product {
+        projection.packs(entity, terms);
+    }
+    if kind != EntityKind::Service {
+        projection.country(entity, terms);
+    }
+    projection.attributes(entity, terms);
     projection
 }
 
 impl Projection {
-    fn set(&mut self, name: &str, value: Value) {
+    /// Adds a field.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
         self.fields.insert(name.to_owned(), value);
     }
 
-    fn texts(&mut self, product: &Value) {
-        for name in ["name", "article", "description", "externalCode"] {
+    /// Adds a field of a create alone.
+    pub(super) fn set_on_create(&mut self, name: &str, value: Value) {
+        self.create_only.insert(name.to_owned(), value);
+    }
+
+    /// Leaves a field to the child.
+    pub(super) fn drop_field(&mut self, name: &str) {
+        self.fields.remove(name);
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// A field of a create alone.
+    pub(super) fn created(&self, name: &str) -> Option<&Value> {
+        self.create_only.get(name)
+    }
+
+    /// Says that something could not cross over.
+    pub(super) fn skip(&mut self, what: impl Into<String>) {
+        self.skipped.push(what.into());
+    }
+
+    pub(super) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    fn texts(&mut self, kind: EntityKind, entity: &Value) {
+        let names: &[&str] = match kind {
+            // Its name is made of its characteristics, and what else it is called by is often not unique.
+            EntityKind::Variant => &["description", "externalCode"],
+            EntityKind::Service | EntityKind::Productfolder => &["name", "description", "externalCode"],
+            EntityKind::Product | EntityKind::Bundle => &["name", "article", "description", "externalCode"],
+        };
+        for name in names {
             // What is not shown is empty, and an empty text clears the child's.
-            let text = product.get(name).and_then(Value::as_str).unwrap_or_default();
+            let text = entity.get(*name).and_then(Value::as_str).unwrap_or_default();
             self.set(name, text.into());
         }
         // Never cleared: a child may be set to fill it in by itself.
-        if let Some(code) = product.get("code").and_then(Value::as_str) {
+        if kind != EntityKind::Variant
+            && let Some(code) = entity.get("code").and_then(Value::as_str)
+        {
             self.set("code", code.into());
         }
     }
 
     /// A rate without `vatEnabled` (or the other way round) is refused (16010), so they go together.
-    fn vat(&mut self, product: &Value) {
-        let flag = |name| product.get(name).and_then(Value::as_bool).unwrap_or(false);
+    fn vat(&mut self, entity: &Value, policy: VatPolicy) {
+        let flag = |name| entity.get(name).and_then(Value::as_bool).unwrap_or(false);
+        match policy {
+            VatPolicy::Leave => return,
+            VatPolicy::Without => {
+                self.set("useParentVat", false.into());
+                self.set("vatEnabled", false.into());
+                self.set("vat", 0.into());
+                return;
+            }
+            VatPolicy::Copy => {}
+        }
         self.set("useParentVat", flag("useParentVat").into());
         if !flag("useParentVat") {
             self.set("vatEnabled", flag("vatEnabled").into());
-            self.set("vat", product.get("vat").cloned().unwrap_or_else(|| 0.into()));
+            self.set("vat", entity.get("vat").cloned().unwrap_or_else(|| 0.into()));
         }
     }
 
-    fn uom(&mut self, product: &Value, main: &Metadata, child: &Metadata, base: &str) {
-        let Some(uom) = product.get("uom") else {
+    fn uom(&mut self, entity: &Value, terms: Terms<'_>) {
+        let Some(uom) = entity.get("uom") else {
             self.set("uom", Value::Null);
             return;
         };
-        match main.uom_code(uom).and_then(|code| child.uom(code)) {
-            Some(id) => self.set("uom", reference(base, "entity/uom", "uom", id)),
-            None => self.skipped.push("unit".to_owned()),
+        match terms.main.uom_name(uom).and_then(|name| terms.child.uom(&name)) {
+            Some(id) => self.set("uom", reference(terms.base, "entity/uom", "uom", id)),
+            None => self.skip("unit"),
         }
     }
 
-    fn prices(&mut self, product: &Value, main: &Metadata, child: &Metadata, base: &str) {
+    /// Replaced as a whole; their ids are the child's own and not sent.
+    fn packs(&mut self, entity: &Value, terms: Terms<'_>) {
+        let Some(packs) = entity.get("packs").and_then(Value::as_array) else {
+            self.set("packs", json!([]));
+            return;
+        };
+        let mut ours = Vec::new();
+        for pack in packs {
+            let uom = pack.get("uom").and_then(|uom| terms.main.uom_name(uom));
+            let Some(uom) = uom.and_then(|name| terms.child.uom(&name)) else {
+                self.skip("packs with a unit that the child lacks");
+                return;
+            };
+            let mut one =
+                json!({"uom": reference(terms.base, "entity/uom", "uom", uom), "quantity": pack["quantity"]});
+            if let Some(barcodes) = pack.get("barcodes") {
+                one["barcodes"] = barcodes.clone();
+            }
+            ours.push(one);
+        }
+        self.set("packs", ours.into());
+    }
+
+    fn country(&mut self, entity: &Value, terms: Terms<'_>) {
+        let Some(country) = entity.get("country") else {
+            self.set("country", Value::Null);
+            return;
+        };
+        match terms.main.country_code(country).and_then(|code| terms.child.country(code)) {
+            Some(id) => self.set("country", reference(terms.base, "entity/country", "country", id)),
+            None => self.skip("country"),
+        }
+    }
+
+    /// Those that both accounts have under the same name and type, or of them those of the settings.
+    fn attributes(&mut self, entity: &Value, terms: Terms<'_>) {
+        let mut ours = Vec::new();
+        for attribute in entity.get("attributes").and_then(Value::as_array).into_iter().flatten() {
+            let (Some(name), Some(kind)) = (attribute["name"].as_str(), attribute["type"].as_str()) else {
+                continue;
+            };
+            if terms.settings.attributes.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
+                continue;
+            }
+            let Some(theirs) = terms.child.attribute(name, kind) else {
+                // Its name is a person's word, not content; still only the count is told.
+                self.skip("an attribute that the child lacks under its name and type");
+                continue;
+            };
+            let value = match kind {
+                "string" | "text" | "link" | "time" | "boolean" | "double" | "long" => {
+                    attribute["value"].clone()
+                }
+                "customentity" => {
+                    let element = attribute["value"]["name"].as_str();
+                    let dictionary = theirs.dictionary;
+                    match dictionary
+                        .zip(element)
+                        .and_then(|(d, name)| Some((d, terms.child.element(d, name)?)))
+                    {
+                        Some((dictionary, element)) => {
+                            let path = format!("entity/customentity/{dictionary}");
+                            reference(terms.base, &path, "customentity", element)
+                        }
+                        None => {
+                            self.skip("an attribute whose element the child lacks");
+                            continue;
+                        }
+                    }
+                }
+                _ => {
+                    self.skip("an attribute that refers to something of main alone");
+                    continue;
+                }
+            };
+            ours.push(attribute_of(terms.base, theirs.id, value));
+        }
+        if !ours.is_empty() {
+            self.set("attributes", ours.into());
+        }
+    }
+
+    /// Attributes that were written and that main no longer shows are emptied; those of the child alone stay.
+    pub(super) fn clear_attributes(&mut self, written: Option<&Value>, base: &str) {
+        let Some(written) = written.and_then(Value::as_object) else { return };
+        let there: Vec<Option<Uuid>> = elements(self.field("attributes")).map(super::api::id_of).collect();
+        let gone: Vec<Value> = written
+            .keys()
+            .filter_map(|key| key.strip_prefix("attributes/")?.parse::<Uuid>().ok())
+            .filter(|id| !there.contains(&Some(*id)))
+            .map(|id| attribute_of(base, id, Value::Null))
+            .collect();
+        if !gone.is_empty() {
+            let all: Vec<Value> = elements(self.field("attributes")).cloned().chain(gone).collect();
+            self.set("attributes", all.into());
+        }
+    }
+
+    fn prices(&mut self, kind: EntityKind, entity: &Value, terms: Terms<'_>) {
         let mut sale_prices = Vec::new();
         let mut without_type = 0;
-        for price in product.get("salePrices").and_then(Value::as_array).into_iter().flatten() {
-            let price_type = price.get("priceType").and_then(|price_type| main.price_type_name(price_type));
-            let Some(price_type) = price_type.and_then(|name| child.price_type(name)) else {
-                // Nothing is what main shows for every type without a price.
+        for price in elements(entity.get("salePrices")) {
+            let Some(name) = price.get("priceType").and_then(|one| terms.main.price_type_name(one)) else {
                 without_type += usize::from(!is_zero(&price["value"]));
                 continue;
             };
-            if let Some(mut money) = self.money("sale price", price, main, child, base) {
-                let path = "context/companysettings/pricetype";
-                money.insert("priceType".to_owned(), reference(base, path, "pricetype", price_type));
-                sale_prices.push(Value::Object(money));
+            match goes_to(terms.settings, name) {
+                // Left out on purpose.
+                None => {}
+                Some("buyPrice") => self.buy_price(kind, price, terms),
+                Some(name) => match terms.child.price_type(name) {
+                    // Nothing is what main shows for every type without a price.
+                    None => without_type += usize::from(!is_zero(&price["value"])),
+                    Some(id) => sale_prices.extend(self.sale_price(price, id, terms)),
+                },
+            }
+        }
+        if let Some(price) = entity.get("buyPrice") {
+            match goes_to(terms.settings, "buyPrice") {
+                None => {}
+                Some("buyPrice") => self.buy_price(kind, price, terms),
+                Some(name) => match terms.child.price_type(name) {
+                    None => without_type += usize::from(!is_zero(&price["value"])),
+                    Some(id) => sale_prices.extend(self.sale_price(price, id, terms)),
+                },
             }
         }
         match without_type {
             0 => {}
-            1 => self.skipped.push("1 sale price of a type that the child lacks".to_owned()),
-            n => self.skipped.push(format!("{n} sale prices of types that the child lacks")),
+            1 => self.skip("1 sale price of a type that the child lacks"),
+            n => self.skip(format!("{n} sale prices of types that the child lacks")),
         }
         self.set("salePrices", sale_prices.into());
-        for (name, what) in [("buyPrice", "buy price"), ("minPrice", "minimum price")] {
-            if let Some(price) = product.get(name)
-                && let Some(money) = self.money(what, price, main, child, base)
-            {
-                self.set(name, Value::Object(money));
-            }
+        if let Some(money) =
+            entity.get("minPrice").and_then(|price| self.money("minimum price", price, terms))
+        {
+            self.set("minPrice", Value::Object(money));
         }
+        if kind == EntityKind::Bundle
+            && let Some(money) = entity.get("overhead").and_then(|price| self.money("overhead", price, terms))
+        {
+            self.set("overhead", Value::Object(money));
+        }
+    }
+
+    fn buy_price(&mut self, kind: EntityKind, price: &Value, terms: Terms<'_>) {
+        if kind != EntityKind::Bundle
+            && let Some(money) = self.money("buy price", price, terms)
+        {
+            self.set("buyPrice", Value::Object(money));
+        }
+    }
+
+    fn sale_price(&mut self, price: &Value, price_type: Uuid, terms: Terms<'_>) -> Option<Value> {
+        let mut money = self.money("sale price", price, terms)?;
+        let path = "context/companysettings/pricetype";
+        money.insert("priceType".to_owned(), reference(terms.base, path, "pricetype", price_type));
+        Some(Value::Object(money))
     }
 
     /// The amount as it is written, in the child's currency of the same ISO code: in another currency it would be
     /// another price, unless it is nothing.
-    fn money(
-        &mut self,
-        what: &str,
-        price: &Value,
-        main: &Metadata,
-        child: &Metadata,
-        base: &str,
-    ) -> Option<Map<String, Value>> {
+    fn money(&mut self, what: &str, price: &Value, terms: Terms<'_>) -> Option<Map<String, Value>> {
+        let Terms { main, child, base, .. } = terms;
         let value = &price["value"];
         // Neither account tells its currency and the price names none: it is in each account's own.
         if price.get("currency").is_none()
@@ -124,18 +341,13 @@ impl Projection {
         let iso_code = main.iso_code(price.get("currency")).unwrap_or("an unknown currency");
         let currency = child.currency(iso_code).or_else(|| child.own_currency().filter(|_| is_zero(value)));
         let Some(currency) = currency.filter(|_| value.is_number()) else {
-            self.skipped.push(format!("{what} in {iso_code}"));
+            self.skip(format!("{what} in {iso_code}"));
             return None;
         };
         let mut money = Map::new();
         money.insert("value".to_owned(), value.clone());
         money.insert("currency".to_owned(), reference(base, "entity/currency", "currency", currency));
         Some(money)
-    }
-
-    /// Text by which a child's own product is recognised.
-    pub(super) fn external_code(&self) -> &str {
-        self.fields.get("externalCode").and_then(Value::as_str).unwrap_or_default()
     }
 
     pub(super) fn is_archived(&self) -> bool {
@@ -161,16 +373,56 @@ impl Projection {
         Sha256::digest(Value::Object(self.fields.clone()).to_string()).to_vec()
     }
 
-    /// Body of the write that makes an existing product so.
+    /// Hash of each field, of sale prices and attributes of each one.
+    pub(super) fn parts(&self) -> Value {
+        let mut parts = Map::new();
+        for (name, value) in &self.fields {
+            if is_merged(name) {
+                for element in elements(Some(value)) {
+                    parts.insert(part_of(name, element), short_hash(element));
+                }
+            } else {
+                parts.insert(name.clone(), short_hash(value));
+            }
+        }
+        Value::Object(parts)
+    }
+
+    /// Body of the write that makes an existing entity so.
     pub(super) fn update(&self) -> Value {
         Value::Object(self.fields.clone())
     }
 
-    /// Body of the write that makes a new product so. What is empty is left out, for the child to fill in where it
+    /// Of [`update`](Self::update) what differs from what was written last.
+    pub(super) fn changes(&self, written: &Value) -> Value {
+        let differs = |part: &str, value: &Value| written.get(part) != Some(&short_hash(value));
+        let vat = |name: &str| matches!(name, "useParentVat" | "vat" | "vatEnabled");
+        let vat_differs = self.fields.iter().any(|(name, value)| vat(name) && differs(name, value));
+        let mut body = Map::new();
+        for (name, value) in &self.fields {
+            if is_merged(name) {
+                let changed: Vec<Value> = elements(Some(value))
+                    .filter(|element| differs(&part_of(name, element), element))
+                    .cloned()
+                    .collect();
+                if !changed.is_empty() {
+                    body.insert(name.clone(), changed.into());
+                }
+            } else if differs(name, value) || (vat(name) && vat_differs) {
+                body.insert(name.clone(), value.clone());
+            }
+        }
+        Value::Object(body)
+    }
+
+    /// Body of the write that makes a new entity so. What is empty is left out, for the child to fill in where it
     /// is set to.
-    pub(super) fn create(&self, sync_id: Uuid) -> Value {
+    pub(super) fn create(&self, sync_id: Option<Uuid>) -> Value {
         let mut fields = self.created_fields();
-        fields.insert("syncId".to_owned(), sync_id.to_string().into());
+        fields.extend(self.create_only.clone());
+        if let Some(sync_id) = sync_id {
+            fields.insert("syncId".to_owned(), sync_id.to_string().into());
+        }
         Value::Object(fields)
     }
 
@@ -189,19 +441,53 @@ impl Projection {
             .collect()
     }
 
-    /// Whether the child's product is so already.
-    pub(super) fn is_held_by(&self, product: &Value) -> bool {
-        holds(&self.fields, product)
+    /// Whether the child's entity is so already.
+    pub(super) fn is_held_by(&self, entity: &Value) -> bool {
+        holds(&self.fields, entity)
     }
 
-    /// Whether a product that answered a create is the one that was asked for, and not an older one of the same
+    /// Whether an entity that answered a create is the one that was asked for, and not an older one of the same
     /// `syncId`. What the child may fill in is not compared.
-    pub(super) fn was_created_as(&self, product: &Value) -> bool {
-        holds(&self.created_fields(), product)
+    pub(super) fn was_created_as(&self, entity: &Value) -> bool {
+        holds(&self.created_fields(), entity)
     }
 }
 
-fn reference(base: &str, path: &str, kind: &str, id: Uuid) -> Value {
+/// Where a price of main goes in the child; `None`: nowhere.
+fn goes_to<'a>(settings: &'a CatalogSettings, name: &'a str) -> Option<&'a str> {
+    match &settings.price_types {
+        None => Some(name),
+        Some(map) => map.get(name).map(String::as_str),
+    }
+}
+
+/// Lists of which an update changes only the elements that it names.
+fn is_merged(name: &str) -> bool {
+    matches!(name, "salePrices" | "attributes")
+}
+
+fn part_of(name: &str, element: &Value) -> String {
+    let owner = if name == "salePrices" { &element["priceType"] } else { element };
+    super::api::id_of(owner).map_or_else(|| name.to_owned(), |id| format!("{name}/{id}"))
+}
+
+fn short_hash(value: &Value) -> Value {
+    hex::encode(&Sha256::digest(value.to_string())[..8]).into()
+}
+
+/// The elements of a list, none of what is none.
+pub(super) fn elements(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
+fn attribute_of(base: &str, id: Uuid, value: Value) -> Value {
+    let mut attribute = reference(base, "entity/product/metadata/attributes", "attributemetadata", id);
+    attribute["value"] = value;
+    attribute
+}
+
+/// How a body refers to something.
+pub(super) fn reference(base: &str, path: &str, kind: &str, id: Uuid) -> Value {
     json!({"meta": {"href": format!("{base}/{path}/{id}"), "type": kind, "mediaType": "application/json"}})
 }
 
@@ -236,6 +522,11 @@ mod tests {
             href(1101),
         ))
         .unwrap()
+    }
+
+    fn project(product: &Value, main: &Metadata, child: &Metadata, base: &str) -> Projection {
+        let settings = CatalogSettings::default();
+        super::project(EntityKind::Product, product, Terms { main, child, base, settings: &settings })
     }
 
     fn projected(product: &Value) -> Projection {
@@ -310,7 +601,7 @@ mod tests {
         assert_eq!(update["barcodes"], json!([]));
         assert_eq!(update["uom"], Value::Null);
         assert!(update.get("code").is_none(), "a code that the child filled in stays");
-        let create = projection.create(Uuid::nil());
+        let create = projection.create(Some(Uuid::nil()));
         for name in ["article", "barcodes", "uom", "code"] {
             assert!(create.get(name).is_none(), "{name}");
         }
@@ -368,7 +659,7 @@ mod tests {
     #[test]
     fn a_create_that_was_answered_with_an_older_product_is_noticed() {
         let projection = projected(&product());
-        let mut answer = projection.create(Uuid::nil());
+        let mut answer = projection.create(Some(Uuid::nil()));
         answer["barcodes"] = json!([{"ean13": "2000000000015"}]);
         assert!(projection.was_created_as(&answer));
         answer["name"] = "Pot".into();

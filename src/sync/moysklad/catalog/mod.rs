@@ -1,83 +1,163 @@
 //! Main to child: what changes in main's catalogue is brought to the accounts that follow it.
+//!
+//! Events only add to the changes that wait for a child ([`changes`]); one task of each child takes what has gathered
+//! ([`drain`]), so that a burst of events becomes a few reads and writes.
 
-mod upsert;
+pub mod audit;
+mod changes;
+mod dependencies;
+mod drain;
+mod filters;
+mod finish;
+mod matching;
+mod routes;
+mod strategy;
+mod writes;
 
-use super::accounts::{self, Account, Role, Status};
+pub(super) use changes::News;
+
+use super::accounts::{self, Role, Status};
 use super::api::ApiError;
-use super::mappings::Key;
-use super::notice::Notice;
+use super::mappings::{self, Key};
+use super::notice::{Action, Notice};
+use super::settings::EntityKind;
 use super::work::{Pair, Work};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use serde_json::json;
-use upsert::Upsert;
+use std::time::Duration;
+use uuid::Uuid;
 
-/// Entity type of products, in hrefs, mappings and tasks.
-const PRODUCT: &str = "product";
-/// Make the child's entity as main's is, whether it is there already or not.
-const UPSERT: &str = "upsert";
+/// Entity type of the task that brings a child what has gathered.
+const CATALOG: &str = "catalog";
+/// What it does.
+const SYNC: &str = "sync";
+/// A notification's events are handled one by one; this long they gather.
+const GATHER: Duration = Duration::from_millis(250);
+/// What a child has deleted comes back after this time: its user may be tidying up.
+const RESTORE: Duration = Duration::from_secs(60);
 
 /// Whether something may come of an event of this type.
 pub(super) fn wants(event_type: &str) -> bool {
-    matches!(event_type, "product.CREATE" | "product.UPDATE")
+    event_type.split_once('.').is_some_and(|(entity, action)| {
+        EntityKind::parse(entity).is_some() && Action::parse(action).is_some()
+    })
 }
 
-/// Makes a task for each child of the account where it happened.
+/// Notes the change for each child of the account where it happened.
 pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, HandlerError> {
+    let Some(kind) = EntityKind::parse(notice.entity_type) else {
+        return Ok(Outcome::ignored("no part of the catalogue"));
+    };
     if notice.account.role == Role::Child {
-        // Or an edit in a child would come back to it, and to its siblings.
-        return Ok(Outcome::ignored("products flow from main to child"));
+        return in_child(kind, notice, cx).await;
     }
     let mut conn = cx.pool.get().await?;
-    let (active, others): (Vec<_>, Vec<_>) = accounts::children(&mut conn, notice.account.account_id)
+    let main = notice.account.account_id;
+    let (active, others): (Vec<_>, Vec<_>) = accounts::children(&mut conn, main)
         .await?
         .into_iter()
         .partition(|child| child.status == Status::Active);
-    let tasks: Vec<NewTask> = active.iter().map(|child| task(notice, child)).collect();
-    tasks::enqueue(&mut conn, &tasks).await?;
-    cx.sync_tasks.wake();
-    Ok(Outcome::completed(summary(tasks.len(), others.len())))
-}
-
-fn task(notice: &Notice<'_>, child: &Account) -> NewTask {
-    NewTask {
-        event_id: Some(notice.event.id),
-        account_id: child.account_id,
-        entity_type: PRODUCT,
-        entity_id: notice.entity_id.to_string(),
-        operation: UPSERT,
-        payload: json!({"main_account": notice.account.account_id}),
-        dedupe_key: format!("{}/{}", notice.event.id, child.account_id),
-        max_attempts: notice.max_attempts,
-        priority: tasks::CATALOG,
-        delay: std::time::Duration::ZERO,
-    }
-}
-
-/// Brings main's product to the child.
-pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, ApiError> {
-    if (&*task.entity_type, &*task.operation) != (PRODUCT, UPSERT) {
-        let text = format!("nothing can {} a {}", task.operation, task.entity_type);
-        return Err(HandlerError::GiveUp(text).into());
-    }
-    let main_id = task
-        .entity_id
-        .parse()
-        .map_err(|_| HandlerError::GiveUp("the task's entity id is not a UUID".to_owned()))?;
-    let upsert = Upsert {
-        main: cx.api(&pair.main)?,
-        child: cx.api(&pair.child)?,
-        key: Key {
-            main_account: pair.main_id(),
-            child_account: pair.child_id(),
-            entity_type: PRODUCT,
-            main_id,
-        },
-        pool: &cx.pool,
-        metadata: &cx.metadata,
+    let children: Vec<Uuid> = active.iter().map(|child| child.account_id).collect();
+    let news = News {
+        main,
+        children: &children,
+        kind,
+        main_ids: &[notice.entity_id],
+        operation: notice.action.as_str(),
+        updated_fields: notice.updated_fields.as_deref(),
+        event: Some(notice.event.id),
+        delay: Duration::ZERO,
     };
-    upsert.run().await
+    enqueue(&mut conn, &news, notice.max_attempts).await?;
+    wake_soon(cx);
+    Ok(Outcome::completed(summary(children.len(), others.len())))
+}
+
+/// A child has deleted what main has: it comes back. Other edits in a child stay there, or they would come back to it
+/// and to its siblings.
+async fn in_child(kind: EntityKind, notice: &Notice<'_>, cx: &Context) -> Result<Outcome, HandlerError> {
+    let child = notice.account.account_id;
+    let Some(main) = notice.account.parent_account_id.filter(|_| notice.action == Action::Delete) else {
+        return Ok(Outcome::ignored("products flow from main to child"));
+    };
+    let mut conn = cx.pool.get().await?;
+    let entity_type = kind.keyword();
+    let Some(main_id) = mappings::main_of(&mut conn, child, main, entity_type, notice.entity_id).await?
+    else {
+        return Ok(Outcome::ignored("the deleted entity follows none of main"));
+    };
+    let news = News {
+        main,
+        children: &[child],
+        kind,
+        main_ids: &[main_id],
+        operation: "restore",
+        updated_fields: None,
+        event: Some(notice.event.id),
+        delay: RESTORE,
+    };
+    enqueue(&mut conn, &news, notice.max_attempts).await?;
+    let key = Key { main_account: main, child_account: child, entity_type, main_id };
+    mappings::remove(&mut conn, key).await?;
+    cx.sync_tasks.wake();
+    Ok(Outcome::completed("1 sync task: what the child deleted comes back in a minute"))
+}
+
+/// Notes what is new and sees to it that each child's task will look at it.
+pub(super) async fn enqueue(
+    conn: &mut AsyncPgConnection,
+    news: &News<'_>,
+    max_attempts: i32,
+) -> QueryResult<()> {
+    // A change without a task would wait for the next event, so the change comes first in no crash: one transaction.
+    diesel_async::AsyncConnection::transaction(conn, async |conn| {
+        changes::note(conn, news).await?;
+        for child in news.children {
+            let task = task(news.main, *child, news.event, news.delay.max(GATHER), max_attempts);
+            tasks::enqueue_gathering(conn, &task).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn task(main: Uuid, child: Uuid, event: Option<Uuid>, delay: Duration, max_attempts: i32) -> NewTask {
+    NewTask {
+        event_id: event,
+        account_id: child,
+        entity_type: CATALOG,
+        entity_id: main.to_string(),
+        operation: SYNC,
+        payload: json!({"main_account": main}),
+        dedupe_key: format!("catalog/{main}/{child}"),
+        max_attempts,
+        priority: tasks::CATALOG,
+        delay,
+    }
+}
+
+/// Nothing is due before the gathering ends; polling alone would add half a second.
+fn wake_soon(cx: &Context) {
+    let waker = cx.sync_tasks.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(GATHER).await;
+        waker.wake();
+    });
+}
+
+/// Brings a child what has gathered.
+pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, ApiError> {
+    match &*task.entity_type {
+        CATALOG => drain::run(task, pair, cx).await,
+        other => {
+            Err(HandlerError::GiveUp(format!("nothing can {} entities of type {other}", task.operation))
+                .into())
+        }
+    }
 }
 
 fn summary(tasks: usize, left_out: usize) -> String {
@@ -101,5 +181,17 @@ mod tests {
         assert_eq!(summary(3, 0), "3 sync tasks");
         assert_eq!(summary(1, 1), "1 sync task; 1 child is not active");
         assert_eq!(summary(0, 2), "0 sync tasks; 2 children are not active");
+    }
+
+    #[test]
+    fn the_catalogue_is_five_types() {
+        for wanted in
+            ["product.CREATE", "variant.UPDATE", "bundle.DELETE", "service.CREATE", "productfolder.UPDATE"]
+        {
+            assert!(wants(wanted), "{wanted}");
+        }
+        for other in ["customerorder.CREATE", "product.PROCESSED", "product", "stock.UPDATE"] {
+            assert!(!wants(other), "{other}");
+        }
     }
 }

@@ -1,0 +1,155 @@
+//! The table `moysklad_changes`: what a child does not have yet. One row for each entity, however many events told of it.
+
+use crate::db::schema::moysklad_changes::dsl;
+use crate::sync::moysklad::settings::EntityKind;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Changes of one run of a task; more are another run's, so that the children of one main take turns.
+const MOST: i64 = 1000;
+
+/// What is to be noted for children of a main account.
+pub(in crate::sync::moysklad) struct News<'a> {
+    pub(in crate::sync::moysklad) main: Uuid,
+    pub(in crate::sync::moysklad) children: &'a [Uuid],
+    pub(in crate::sync::moysklad) kind: EntityKind,
+    pub(in crate::sync::moysklad) main_ids: &'a [Uuid],
+    /// `create`, `update`, `delete`, `restore`, …: for people; what is done depends on what main says then.
+    pub(in crate::sync::moysklad) operation: &'a str,
+    /// Names that the event gave; `None` means that anything may have changed.
+    pub(in crate::sync::moysklad) updated_fields: Option<&'a [String]>,
+    pub(in crate::sync::moysklad) event: Option<Uuid>,
+    /// Not to be looked at before.
+    pub(in crate::sync::moysklad) delay: Duration,
+}
+
+/// Notes it for each child, together with what is noted already.
+pub(super) async fn note(conn: &mut AsyncPgConnection, news: &News<'_>) -> QueryResult<usize> {
+    // An upsert over two lists that merges rows: diesel cannot say it. Sorted, so that two handlers never deadlock.
+    diesel::sql_query(
+        "INSERT INTO moysklad_changes AS c
+             (main_account, child_account, entity_type, main_id, operation, updated_fields, event_id, due_at)
+         SELECT $1, child, $3, entity, $5, $6, $7, now() + $8 * interval '1 microsecond'
+         FROM (SELECT DISTINCT child, entity FROM unnest($2) AS child, unnest($4) AS entity ORDER BY child, entity) news
+         ON CONFLICT (child_account, main_account, entity_type, main_id) DO UPDATE SET
+             operation = excluded.operation,
+             updated_fields = CASE
+                 WHEN c.status = 'waiting' AND c.updated_fields IS NOT NULL AND excluded.updated_fields IS NOT NULL
+                 THEN (SELECT jsonb_agg(DISTINCT name) FROM
+                       jsonb_array_elements(c.updated_fields || excluded.updated_fields) AS name)
+             END,
+             event_id = CASE WHEN c.status = 'waiting' THEN coalesce(c.event_id, excluded.event_id)
+                             ELSE excluded.event_id END,
+             due_at = CASE WHEN c.status = 'waiting' THEN least(c.due_at, excluded.due_at) ELSE excluded.due_at END,
+             status = 'waiting', error = NULL, failed_task = NULL, version = c.version + 1",
+    )
+    .bind::<SqlUuid, _>(news.main)
+    .bind::<Array<SqlUuid>, _>(news.children)
+    .bind::<Text, _>(news.kind.keyword())
+    .bind::<Array<SqlUuid>, _>(news.main_ids)
+    .bind::<Text, _>(news.operation)
+    .bind::<Nullable<Jsonb>, _>(news.updated_fields.map(Value::from))
+    .bind::<Nullable<SqlUuid>, _>(news.event)
+    .bind::<BigInt, _>(i64::try_from(news.delay.as_micros()).unwrap_or(i64::MAX))
+    .execute(conn)
+    .await
+}
+
+/// One change that waits for a child.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) kind: EntityKind,
+    pub(super) main_id: Uuid,
+    pub(super) updated_fields: Option<Vec<String>>,
+    pub(super) event: Option<Uuid>,
+    /// `None`: nobody told of it; it is looked at because something else needs it.
+    pub(super) version: Option<i64>,
+}
+
+/// The changes that this child shall have now. Those that failed under this task are taken up again.
+pub(super) async fn due(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+    task: Uuid,
+) -> QueryResult<Vec<Change>> {
+    diesel::update(dsl::moysklad_changes.filter(dsl::failed_task.eq(task).and(dsl::child_account.eq(child))))
+        .set((dsl::status.eq("waiting"), dsl::failed_task.eq(None::<Uuid>)))
+        .execute(conn)
+        .await?;
+    let rows: Vec<(String, Uuid, Option<Value>, Option<Uuid>, i64)> = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+        .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
+        .order((dsl::due_at, dsl::entity_type, dsl::main_id))
+        .limit(MOST)
+        .select((dsl::entity_type, dsl::main_id, dsl::updated_fields, dsl::event_id, dsl::version))
+        .load(conn)
+        .await?;
+    let change = |(kind, main_id, fields, event, version): (String, _, Option<Value>, _, _)| {
+        let kind = EntityKind::parse(&kind)?;
+        let updated_fields = fields.and_then(|fields| serde_json::from_value(fields).ok());
+        Some(Change { kind, main_id, updated_fields, event, version: Some(version) })
+    };
+    Ok(rows.into_iter().filter_map(change).collect())
+}
+
+/// How long until the next change of this child is due; `None` if none waits.
+pub(super) async fn next_due(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+) -> QueryResult<Option<Duration>> {
+    let next: Option<chrono::DateTime<chrono::Utc>> = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)).and(dsl::status.eq("waiting")))
+        .select(diesel::dsl::min(dsl::due_at))
+        .first(conn)
+        .await?;
+    Ok(next.map(|due| (due - chrono::Utc::now()).to_std().unwrap_or_default()))
+}
+
+type Place = (Uuid, Uuid, &'static str, Uuid);
+
+/// The child has it. If an event came meanwhile, the change stays.
+pub(super) async fn done(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+    version: i64,
+) -> QueryResult<()> {
+    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
+    diesel::delete(row).execute(conn).await?;
+    Ok(())
+}
+
+/// It cannot be brought to the child: `blocked` until another entity is there, or `failed` until a person has looked.
+pub(super) async fn hold(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+    version: i64,
+    status: &str,
+    error: &str,
+    task: Option<Uuid>,
+) -> QueryResult<()> {
+    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
+    diesel::update(row)
+        .set((
+            dsl::status.eq(status),
+            dsl::error.eq(error),
+            dsl::failed_task.eq(task),
+            // All of it: what the next run finds may be older than what this one was told.
+            dsl::updated_fields.eq(None::<Value>),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Something new is in the child: what waited for another entity may go on.
+pub(super) async fn unblock(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<usize> {
+    let blocked = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)).and(dsl::status.eq("blocked")));
+    diesel::update(blocked).set(dsl::status.eq("waiting")).execute(conn).await
+}

@@ -1,0 +1,275 @@
+//! Brings a child all that has gathered for it, in the order of dependencies: a few reads, a few writes.
+//!
+//! Safe to run twice and to be cut off anywhere: it starts from what main says now; what is there already is not
+//! written again; a create that was cut off is found by its `syncId`; a change is removed when the child has it.
+
+use super::changes::{self, Change};
+use super::finish::Report;
+use super::routes::{path, path_of, routes};
+use super::strategy::Strategy;
+use super::task;
+use crate::queue::{HandlerError, Outcome};
+use crate::sync::moysklad::api::{AccountApi, ApiError, id_of_entity};
+use crate::sync::moysklad::mappings::{self, Key, Mapping};
+use crate::sync::moysklad::metadata::FRESH;
+use crate::sync::moysklad::product::Projection;
+use crate::sync::moysklad::settings::{CatalogSettings, ChildSettings, EntityKind};
+use crate::sync::moysklad::work::{Pair, Work, broken};
+use crate::sync::tasks::{self, Task};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Entities of one read or write: what `expand` allows, and as many ids as fit into a URL.
+pub(super) const AT_ONCE: usize = 100;
+/// Where something cannot cross over, metadata of this age may be the reason.
+const RECENT: Duration = Duration::from_secs(30);
+/// Times that one entity is taken up in one run: in an array, alone, and with fresh metadata.
+const ROUNDS: usize = 4;
+
+/// One run for one child.
+pub(super) struct Drain<'a> {
+    pub(super) cx: &'a Work,
+    pub(super) task: &'a Task,
+    pub(super) pair: &'a Pair,
+    pub(super) main: AccountApi,
+    pub(super) child: AccountApi,
+    pub(super) settings: CatalogSettings,
+    pub(super) report: Report,
+    /// The folder in which each folder of main stands; read when a filter needs it.
+    pub(super) parents: Option<HashMap<Uuid, Option<Uuid>>>,
+}
+
+/// One entity on its way.
+pub(super) struct Item {
+    pub(super) change: Change,
+    /// Main's.
+    pub(super) entity: Value,
+    pub(super) projection: Projection,
+    pub(super) strategy: Strategy,
+    pub(super) mapping: Option<Mapping>,
+    /// What was done so far, as the outcome says it: `linked`, …
+    pub(super) so_far: Option<&'static str>,
+    /// Main's metadata or the counterpart has been looked at again already.
+    pub(super) mended: bool,
+}
+
+/// Runs the task of a child.
+pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, ApiError> {
+    let settings = ChildSettings::read(&pair.child.account.settings).map_err(|error| {
+        HandlerError::GiveUp(format!("the child's settings are unreadable ({error}): mend them, then retry"))
+    })?;
+    let due = {
+        let mut conn = cx.conn().await?;
+        tasks::give_up_key(&mut conn, task.id).await.map_err(broken)?;
+        changes::due(&mut conn, pair.main_id(), pair.child_id(), task.id).await.map_err(broken)?
+    };
+    let mut drain = Drain {
+        cx,
+        task,
+        pair,
+        main: cx.api(&pair.main)?,
+        child: cx.api(&pair.child)?,
+        settings: settings.catalog,
+        report: Report::new(Instant::now()),
+        parents: None,
+    };
+    let result = drain.all(due).await;
+    drain.flush().await?;
+    result?;
+    let mut conn = cx.conn().await?;
+    let (main, child) = (pair.main_id(), pair.child_id());
+    if drain.report.something_new {
+        changes::unblock(&mut conn, main, child).await.map_err(broken)?;
+    }
+    if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
+        let next = task_for_the_rest(main, child, delay, cx);
+        tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
+    }
+    Ok(drain.report.outcome(drain.calls())?)
+}
+
+fn task_for_the_rest(main: Uuid, child: Uuid, delay: Duration, cx: &Work) -> tasks::NewTask {
+    task(main, child, None, delay, cx.settings.worker.max_attempts)
+}
+
+impl Drain<'_> {
+    async fn all(&mut self, due: Vec<Change>) -> Result<(), ApiError> {
+        for kind in EntityKind::ALL {
+            let of_kind: Vec<Change> = due.iter().filter(|change| change.kind == kind).cloned().collect();
+            for some in of_kind.chunks(AT_ONCE) {
+                self.process(kind, some.to_vec()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings these to the child. An error is one that concerns all of them; what is wrong with one is noted with it.
+    pub(super) async fn process(&mut self, kind: EntityKind, changes: Vec<Change>) -> Result<(), ApiError> {
+        let ids: Vec<Uuid> = changes.iter().map(|change| change.main_id).collect();
+        let mut mappings = self.mappings(kind, &ids).await?;
+        if !self.settings.entities.contains(&kind) {
+            for change in changes {
+                self.skip(change, "the child takes no entities of this type").await?;
+            }
+            return Ok(());
+        }
+        let mut entities = self.read(kind, &ids).await?;
+        let mut there = Vec::new();
+        for change in changes {
+            let mapping = mappings.remove(&change.main_id);
+            match entities.remove(&change.main_id) {
+                None => self.gone(change, mapping).await?,
+                Some(entity) => there.push((change, entity, mapping)),
+            }
+        }
+        let items = self.items(kind, there).await?;
+        self.rounds(kind, items).await
+    }
+
+    /// What the child shall hold of each; those that wait for another entity are noted and left out.
+    async fn items(
+        &mut self,
+        kind: EntityKind,
+        there: Vec<(Change, Value, Option<Mapping>)>,
+    ) -> Result<Vec<Item>, ApiError> {
+        let entities: Vec<&Value> = there.iter().map(|(_, entity, _)| entity).collect();
+        let mut words = self.words(kind, &entities, FRESH).await?;
+        let links = self.links(kind, &entities).await?;
+        let incomplete = there.iter().any(|(_, entity, _)| {
+            !words.projection(kind, entity, &self.settings, self.child.base()).is_complete()
+        });
+        if incomplete {
+            words = self.words(kind, &entities, RECENT).await?;
+        }
+        let mut items = Vec::new();
+        for (change, entity, mapping) in there {
+            let mut projection = words.projection(kind, &entity, &self.settings, self.child.base());
+            let written = mapping.as_ref().and_then(|mapping| mapping.written_fields.as_ref());
+            projection.clear_attributes(written, self.child.base());
+            if let Err(missing) = links.add(kind, &entity, &mut projection, &self.settings, self.child.base())
+            {
+                self.block(change, &missing).await?;
+                continue;
+            }
+            let strategy = Strategy::of(change.updated_fields.as_deref(), words.main());
+            items.push(Item { change, entity, projection, strategy, mapping, so_far: None, mended: false });
+        }
+        Ok(items)
+    }
+
+    /// The same for one whose write failed, because something that it refers to may be gone.
+    pub(super) async fn project_anew(&mut self, item: &mut Item) -> Result<(), ApiError> {
+        let kind = item.change.kind;
+        let entities = [&item.entity];
+        let words = self.words(kind, &entities, Duration::ZERO).await?;
+        let links = self.links(kind, &entities).await?;
+        let mut projection = words.projection(kind, &item.entity, &self.settings, self.child.base());
+        // Nothing blocks that was not blocked a moment ago; if it does, the write says so.
+        let _ = links.add(kind, &item.entity, &mut projection, &self.settings, self.child.base());
+        item.projection = projection;
+        item.strategy = Strategy::Full;
+        Ok(())
+    }
+
+    async fn rounds(&mut self, kind: EntityKind, mut items: Vec<Item>) -> Result<(), ApiError> {
+        for round in 0..ROUNDS {
+            if items.is_empty() {
+                return Ok(());
+            }
+            let mut again = Vec::new();
+            if round == 0 {
+                let writes = self.decide(kind, items, &mut again).await?;
+                let alone = writes.len() == 1;
+                let mut writes = writes.into_iter().peekable();
+                while writes.peek().is_some() {
+                    let some = writes.by_ref().take(AT_ONCE).collect();
+                    if alone {
+                        self.write_alone(some, &mut again).await?;
+                    } else {
+                        self.write_together(kind, some, &mut again).await?;
+                    }
+                }
+            } else {
+                // One after another: each may be the counterpart that the next finds.
+                for item in items {
+                    let writes = self.decide(kind, vec![item], &mut again).await?;
+                    self.write_alone(writes, &mut again).await?;
+                }
+            }
+            items = again;
+        }
+        for item in items {
+            self.fail(
+                item.change,
+                HandlerError::Retry("the child's entity keeps vanishing".to_owned()).into(),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, kind: EntityKind, ids: &[Uuid]) -> Result<HashMap<Uuid, Value>, ApiError> {
+        let expand = match kind {
+            EntityKind::Variant => Some(("expand", "product".to_owned())),
+            EntityKind::Bundle => Some(("expand", "components".to_owned())),
+            _ => None,
+        };
+        if let [id] = ids {
+            let query: Vec<_> = expand.into_iter().collect();
+            return match self.main.get(routes(kind).read, &path_of(kind, *id), &query).await {
+                Err(ApiError::NotFound(_)) => Ok(HashMap::new()),
+                entity => Ok(HashMap::from([(*id, entity?)])),
+            };
+        }
+        let mut filter: Vec<String> = ids.iter().map(|id| format!("id={id}")).collect();
+        if kind != EntityKind::Productfolder {
+            // Whether it hides archived ones from a list of ids is not certain.
+            filter.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
+        }
+        let mut query = vec![("filter", filter.join(";")), ("limit", AT_ONCE.to_string())];
+        query.extend(expand);
+        let rows = self.rows(&self.main, kind, &query).await?;
+        rows.into_iter().map(|row| Ok((id_of_entity(&row)?, row))).collect()
+    }
+
+    /// The rows of a list.
+    pub(super) async fn rows(
+        &self,
+        api: &AccountApi,
+        kind: EntityKind,
+        query: &[(&'static str, String)],
+    ) -> Result<Vec<Value>, ApiError> {
+        let route = routes(kind).list;
+        match api.get(route, &path(kind), query).await?["rows"].take() {
+            Value::Array(rows) => Ok(rows),
+            _ => Err(HandlerError::Retry(format!("moysklad: {route} gave no rows")).into()),
+        }
+    }
+
+    pub(super) async fn mappings(
+        &self,
+        kind: EntityKind,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Mapping>, ApiError> {
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let mut conn = self.cx.conn().await?;
+        mappings::find_many(&mut conn, main, child, kind.keyword(), ids).await.map_err(broken)
+    }
+
+    pub(super) fn key(&self, kind: EntityKind, main_id: Uuid) -> Key {
+        Key {
+            main_account: self.pair.main_id(),
+            child_account: self.pair.child_id(),
+            entity_type: kind.keyword(),
+            main_id,
+        }
+    }
+
+    /// Reads and writes of this run.
+    pub(super) fn calls(&self) -> (u32, u32) {
+        let ((r1, w1), (r2, w2)) = (self.main.counts(), self.child.counts());
+        (r1 + r2, w1 + w2)
+    }
+}

@@ -1,0 +1,300 @@
+//! How each change ended, in the sync log and in the outcome of the task.
+
+use super::audit::{self, SyncLogEntry};
+use super::changes::{self, Change};
+use super::drain::{Drain, Item};
+use super::routes::{path_of, routes};
+use crate::queue::{HandlerError, Outcome};
+use crate::sync::moysklad::api::ApiError;
+use crate::sync::moysklad::loops;
+use crate::sync::moysklad::mappings::{self, Mapping};
+use crate::sync::moysklad::settings::EntityKind;
+use crate::sync::moysklad::work::broken;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Instant;
+use uuid::Uuid;
+
+/// What the hash of an entity is that was archived because main deleted it.
+const ARCHIVED: &[u8] = b"archived";
+/// Failures that an outcome names.
+const NAMED: usize = 3;
+
+/// What this run did so far.
+pub(super) struct Report {
+    started: Instant,
+    entries: Vec<SyncLogEntry>,
+    /// Something was created, so what waits for it may go on.
+    pub(super) something_new: bool,
+    /// What was done to how many, by type; only what somebody told of.
+    done: BTreeMap<(EntityKind, String), usize>,
+    total: BTreeMap<EntityKind, usize>,
+    /// What an outcome says of a single change.
+    single: String,
+    failed: Vec<String>,
+    /// The first failure that may pass.
+    passing: Option<String>,
+}
+
+impl Report {
+    pub(super) fn new(started: Instant) -> Self {
+        Self {
+            started,
+            entries: Vec::new(),
+            something_new: false,
+            done: BTreeMap::new(),
+            total: BTreeMap::new(),
+            single: String::new(),
+            failed: Vec::new(),
+            passing: None,
+        }
+    }
+
+    fn count(&mut self, change: &Change, word: &str, text: &str) {
+        if change.version.is_some() {
+            *self.done.entry((change.kind, word.to_owned())).or_default() += 1;
+            *self.total.entry(change.kind).or_default() += 1;
+            text.clone_into(&mut self.single);
+        }
+    }
+
+    /// How the task ends, after so many reads and writes.
+    pub(super) fn outcome(&self, (reads, writes): (u32, u32)) -> Result<Outcome, HandlerError> {
+        let all: usize = self.total.values().sum();
+        if let Some(text) = &self.passing {
+            return Err(HandlerError::Retry(text.clone()));
+        }
+        if !self.failed.is_empty() {
+            let named = self.failed.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+            let more = self.failed.len().saturating_sub(NAMED);
+            let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+            return Err(HandlerError::GiveUp(if all <= 1 {
+                self.single.clone()
+            } else {
+                format!("{} of {all} failed: {named}{rest}", self.failed.len())
+            }));
+        }
+        Ok(Outcome::completed(match all {
+            0 => "nothing was waiting".to_owned(),
+            1 => self.single.clone(),
+            _ => {
+                let kinds: Vec<String> =
+                    self.total.iter().map(|(kind, count)| self.of_kind(*kind, *count)).collect();
+                format!("{}; {}, {}", kinds.join("; "), counted(reads, "GET"), counted(writes, "write"))
+            }
+        }))
+    }
+
+    fn of_kind(&self, kind: EntityKind, count: usize) -> String {
+        let done: Vec<String> = self
+            .done
+            .iter()
+            .filter(|((of, _), _)| *of == kind)
+            .map(|((_, word), count)| format!("{count} {word}"))
+            .collect();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        format!("{}: {}", counted(count, kind.keyword()), done.join(", "))
+    }
+}
+
+fn counted(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+impl Drain<'_> {
+    /// The child has it; `fields` were written, if any were.
+    pub(super) async fn done(
+        &mut self,
+        item: Item,
+        child_id: Option<Uuid>,
+        text: &str,
+        fields: Option<Vec<String>>,
+    ) -> Result<(), ApiError> {
+        let Item { change, projection, strategy, .. } = item;
+        let strategy_name = if fields.is_some() { strategy.as_str() } else { "skipped" };
+        let word = match (text, strategy_name) {
+            ("updated", name @ ("prices" | "attributes")) => name,
+            (text, _) => text,
+        };
+        self.report.count(&change, word, &projection.outcome(text));
+        self.log(&change, child_id, text, strategy_name, fields.as_deref(), projection.skipped(), None);
+        if let Some(child_id) = child_id.filter(|_| fields.is_some()) {
+            let mut conn = self.cx.conn().await?;
+            loops::wrote(&mut conn, self.pair.child_id(), change.kind.keyword(), &[child_id]).await?;
+        }
+        self.remove(&change).await
+    }
+
+    /// Nothing is to be written.
+    pub(super) async fn skip(&mut self, change: Change, why: &str) -> Result<(), ApiError> {
+        self.report.count(&change, why, why);
+        self.log(&change, None, "skipped", "skipped", None, &[why.to_owned()], None);
+        self.remove(&change).await
+    }
+
+    /// Another entity must be in the child first.
+    pub(super) async fn block(&mut self, change: Change, why: &str) -> Result<(), ApiError> {
+        self.report.count(&change, "waiting for others", why);
+        self.log(&change, None, "blocked", "skipped", None, &[], Some(why));
+        self.hold(&change, "blocked", why, None).await
+    }
+
+    /// It was refused. What may pass makes the task run again; the rest waits for a person.
+    pub(super) async fn fail(&mut self, change: Change, error: ApiError) -> Result<(), ApiError> {
+        let text = match error {
+            ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }) => return Err(error),
+            ApiError::Work(HandlerError::Retry(text)) => {
+                self.report.passing.get_or_insert(text);
+                return Ok(());
+            }
+            ApiError::Work(HandlerError::GiveUp(text)) | ApiError::NotFound(text) => advised(text),
+        };
+        self.report.count(&change, "failed", &text);
+        self.report.failed.push(format!("{} {}: {text}", change.kind.keyword(), change.main_id));
+        self.log(&change, None, "failed", "skipped", None, &[], Some(&text));
+        self.hold(&change, "failed", &text, Some(self.task.id)).await
+    }
+
+    /// Main has deleted it: the child keeps it in its archive, since documents may refer to it.
+    pub(super) async fn gone(&mut self, change: Change, mapping: Option<Mapping>) -> Result<(), ApiError> {
+        let kind = change.kind;
+        let text = format!("the {} no longer exists in main", kind.keyword());
+        let Some(mapping) = mapping else {
+            return self.skip(change, &text).await;
+        };
+        if kind == EntityKind::Productfolder {
+            // Folders have no archive.
+            return self.skip(change, "the folder no longer exists in main: left as it is").await;
+        }
+        let key = self.key(kind, change.main_id);
+        if mapping.written_hash.as_deref() == Some(ARCHIVED) {
+            return self.skip(change, "no change").await;
+        }
+        mappings::note(&mut *self.cx.conn().await?, key, None, None).await.map_err(broken)?;
+        let body = json!({"archived": true});
+        match self.child.update(routes(kind).update, &path_of(kind, mapping.child_id), &body).await {
+            Ok(_) => {
+                let mut conn = self.cx.conn().await?;
+                mappings::note(&mut conn, key, Some(ARCHIVED), Some(&json!({}))).await.map_err(broken)?;
+                loops::wrote(&mut conn, self.pair.child_id(), kind.keyword(), &[mapping.child_id]).await?;
+                drop(conn);
+                self.report.count(&change, "archived", "archived: main has deleted it");
+                let fields = ["archived".to_owned()];
+                self.log(&change, Some(mapping.child_id), "archived", "base", Some(&fields), &[], None);
+                self.remove(&change).await
+            }
+            Err(ApiError::NotFound(_)) => {
+                mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
+                self.skip(change, "deleted in main and in the child").await
+            }
+            Err(error) => self.fail(change, error).await,
+        }
+    }
+
+    async fn remove(&self, change: &Change) -> Result<(), ApiError> {
+        let Some(version) = change.version else { return Ok(()) };
+        let place = (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id);
+        changes::done(&mut *self.cx.conn().await?, place, version).await.map_err(broken)
+    }
+
+    async fn hold(
+        &self,
+        change: &Change,
+        status: &str,
+        why: &str,
+        task: Option<Uuid>,
+    ) -> Result<(), ApiError> {
+        let Some(version) = change.version else { return Ok(()) };
+        let place = (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id);
+        let mut conn = self.cx.conn().await?;
+        changes::hold(&mut conn, place, version, status, why, task).await.map_err(broken)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the columns of one row")]
+    fn log(
+        &mut self,
+        change: &Change,
+        child_id: Option<Uuid>,
+        operation: &str,
+        strategy: &str,
+        applied: Option<&[String]>,
+        skipped: &[String],
+        error: Option<&str>,
+    ) {
+        self.report.entries.push(SyncLogEntry {
+            id: Uuid::now_v7(),
+            at: self.cx.clock.now(),
+            main_account: self.pair.main_id(),
+            child_account: self.pair.child_id(),
+            entity_type: change.kind.keyword().to_owned(),
+            main_id: change.main_id,
+            child_id,
+            task_id: Some(self.task.id),
+            event_id: change.event,
+            operation: operation.to_owned(),
+            strategy: strategy.to_owned(),
+            received: change.updated_fields.as_deref().map(Value::from),
+            applied: json!(applied.unwrap_or_default()),
+            skipped: json!(skipped),
+            error: error.map(str::to_owned),
+            calls: 0.0,
+            duration_ms: i64::try_from(self.report.started.elapsed().as_millis()).unwrap_or(i64::MAX),
+        });
+    }
+
+    /// Stores the sync log of this run; its calls are shared evenly.
+    pub(super) async fn flush(&mut self) -> Result<(), ApiError> {
+        let mut entries = std::mem::take(&mut self.report.entries);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (reads, writes) = self.calls();
+        let share = f64::from(reads + writes) / f64::from(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        for entry in &mut entries {
+            entry.calls = share;
+        }
+        let mut conn = self.cx.conn().await?;
+        audit::write(&mut conn, &entries).await.map_err(broken)?;
+        audit::forget_old(&mut conn).await.map_err(broken)?;
+        Ok(())
+    }
+}
+
+/// What to do about codes that a person can do something about.
+fn advised(text: String) -> String {
+    if text.contains("(code 29001)") {
+        format!(
+            "{text}: the child uses this bundle in documents, so its components cannot change; replace it by hand"
+        )
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(version: Option<i64>) -> Change {
+        Change { kind: EntityKind::Product, main_id: Uuid::nil(), updated_fields: None, event: None, version }
+    }
+
+    #[test]
+    fn an_outcome_counts_what_was_told_of() {
+        let mut report = Report::new(Instant::now());
+        report.count(&change(None), "created", "created");
+        assert_eq!(report.outcome((0, 0)).unwrap().summary, "nothing was waiting");
+        report.count(&change(Some(1)), "prices", "updated; skipped: unit");
+        assert_eq!(report.outcome((1, 1)).unwrap().summary, "updated; skipped: unit");
+        for _ in 0..2 {
+            report.count(&change(Some(1)), "no change", "no change");
+        }
+        assert_eq!(
+            report.outcome((1, 1)).unwrap().summary,
+            "3 products: 2 no change, 1 prices; 1 GET, 1 write"
+        );
+        report.failed.push("product x: refused".to_owned());
+        let failed = report.outcome((1, 1)).unwrap_err().to_string();
+        assert_eq!(failed, "1 of 3 failed: product x: refused");
+    }
+}

@@ -1,0 +1,144 @@
+//! Which entity of a child is main's, where no mapping says it: by the field of the settings, a variant by its
+//! characteristics, a folder by its name and place.
+
+use super::drain::{Drain, Item};
+use super::routes::escaped;
+use crate::sync::moysklad::api::{ApiError, id_of};
+use crate::sync::moysklad::product::elements;
+use crate::sync::moysklad::settings::{EntityKind, MatchField};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+
+/// Conditions of one search. Values of 255 Cyrillic letters fill a URL of 8 KB quickly.
+const VALUES_AT_ONCE: usize = 50;
+/// The same in bytes of the encoded values.
+const BYTES_AT_ONCE: usize = 5000;
+
+impl Drain<'_> {
+    /// The child's entities that may be the counterparts of these, also archived ones; a list for each.
+    pub(super) async fn candidates(
+        &self,
+        kind: EntityKind,
+        items: &[&Item],
+    ) -> Result<Vec<Vec<Value>>, ApiError> {
+        match kind {
+            EntityKind::Variant => self.variants(items).await,
+            EntityKind::Productfolder => {
+                let rows =
+                    self.search(kind, "name", items.iter().flat_map(|item| texts(item, "name"))).await?;
+                let same = |item: &Item, row: &Value| {
+                    row["name"] == item.entity["name"]
+                        && row.get("productFolder").and_then(id_of)
+                            == item.projection.field("productFolder").and_then(id_of)
+                };
+                Ok(pick(items, &rows, same))
+            }
+            EntityKind::Product | EntityKind::Service | EntityKind::Bundle => {
+                let field = self.match_field(kind);
+                let name = field_name(field);
+                let rows = self.search(kind, name, items.iter().flat_map(|item| values(item, field))).await?;
+                // Whether `=` regards case is not documented.
+                let same = |item: &Item, row: &Value| match field {
+                    MatchField::Barcode => {
+                        let theirs = barcodes(row);
+                        values(item, field).iter().any(|value| theirs.contains(value))
+                    }
+                    _ => values(item, field).iter().any(|value| row[name] == **value),
+                };
+                Ok(pick(items, &rows, same))
+            }
+        }
+    }
+
+    pub(super) fn match_field(&self, kind: EntityKind) -> MatchField {
+        match kind {
+            EntityKind::Service => self.settings.match_services_by,
+            _ => self.settings.match_products_by,
+        }
+    }
+
+    async fn search(
+        &self,
+        kind: EntityKind,
+        field: &str,
+        values: impl Iterator<Item = String>,
+    ) -> Result<Vec<Value>, ApiError> {
+        let values: BTreeSet<String> = values.collect();
+        let mut values = values.into_iter().peekable();
+        let mut found = Vec::new();
+        while values.peek().is_some() {
+            let (mut conditions, mut bytes) = (Vec::new(), 0);
+            while conditions.len() < VALUES_AT_ONCE
+                && let Some(value) =
+                    values.next_if(|value| conditions.is_empty() || bytes + 3 * value.len() < BYTES_AT_ONCE)
+            {
+                bytes += 3 * value.len() + 20;
+                conditions.push(format!("{field}={}", escaped(&value)));
+            }
+            if kind != EntityKind::Productfolder {
+                conditions.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
+            }
+            let query = [("filter", conditions.join(";")), ("limit", "1000".to_owned())];
+            found.extend(self.rows(&self.child, kind, &query).await?);
+        }
+        Ok(found)
+    }
+
+    async fn variants(&self, items: &[&Item]) -> Result<Vec<Vec<Value>>, ApiError> {
+        let mut by_product = HashMap::new();
+        let mut all = Vec::new();
+        for item in items {
+            let Some(product) = item.projection.created("product").and_then(id_of) else {
+                all.push(Vec::new());
+                continue;
+            };
+            if !by_product.contains_key(&product) {
+                let filter = format!("productid={product};archived=true;archived=false");
+                let query = [("filter", filter), ("limit", "1000".to_owned())];
+                by_product.insert(product, self.rows(&self.child, EntityKind::Variant, &query).await?);
+            }
+            let wanted = characteristics(&item.entity);
+            let same = by_product[&product].iter().filter(|row| characteristics(row) == wanted);
+            all.push(same.cloned().collect());
+        }
+        Ok(all)
+    }
+}
+
+/// By which words an entity is recognised; none: it is always a new one.
+pub(super) fn values(item: &Item, field: MatchField) -> Vec<String> {
+    match field {
+        MatchField::Barcode => barcodes(&item.entity),
+        _ => texts(item, field_name(field)),
+    }
+}
+
+pub(super) fn field_name(field: MatchField) -> &'static str {
+    match field {
+        MatchField::Code => "code",
+        MatchField::ExternalCode => "externalCode",
+        MatchField::Article => "article",
+        MatchField::Barcode => "barcode",
+        MatchField::Name => "name",
+    }
+}
+
+fn texts(item: &Item, name: &str) -> Vec<String> {
+    item.entity[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect()
+}
+
+fn barcodes(entity: &Value) -> Vec<String> {
+    elements(entity.get("barcodes"))
+        .filter_map(Value::as_object)
+        .flat_map(|barcode| barcode.values().filter_map(Value::as_str).map(str::to_owned))
+        .collect()
+}
+
+fn characteristics(variant: &Value) -> BTreeSet<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    elements(variant.get("characteristics")).map(|one| (text(&one["name"]), text(&one["value"]))).collect()
+}
+
+fn pick(items: &[&Item], rows: &[Value], same: impl Fn(&Item, &Value) -> bool) -> Vec<Vec<Value>> {
+    items.iter().map(|item| rows.iter().filter(|row| same(item, row)).cloned().collect()).collect()
+}

@@ -1,0 +1,388 @@
+//! Writes to the child: what is to be written, together or alone, and what came of it.
+
+use super::drain::{Drain, Item};
+use super::filters;
+use super::matching::values;
+use super::routes::{path, path_of, routes};
+use super::strategy::Strategy;
+use crate::queue::HandlerError;
+use crate::sync::moysklad::api::{ApiError, id_of, id_of_entity};
+use crate::sync::moysklad::mappings::{self, Key, Mapping};
+use crate::sync::moysklad::product::{elements, reference};
+use crate::sync::moysklad::settings::EntityKind;
+use crate::sync::moysklad::work::broken;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
+
+/// Namespace of the `syncId`s that this gateway gives.
+const NAMESPACE: Uuid = Uuid::from_u128(0x7d0c_4a53_9c1e_4f0b_8a5f_2e7b_61d3_90c4);
+/// A variant with these characteristics is there already.
+const SAME_CHARACTERISTICS: u64 = 15_000;
+/// A characteristic that the body refers to is gone.
+const CHARACTERISTIC_GONE: [u64; 2] = [10_000, 10_001];
+
+/// One entity that is to be written.
+pub(super) struct Write {
+    item: Item,
+    /// The child's entity; `None`: a new one.
+    target: Option<Uuid>,
+    body: Value,
+    /// Components of a bundle that main's no longer has.
+    extra: Vec<Uuid>,
+}
+
+impl Drain<'_> {
+    /// What is to be written for each; the others are done with, or come `again`.
+    pub(super) async fn decide(
+        &mut self,
+        kind: EntityKind,
+        items: Vec<Item>,
+        again: &mut Vec<Item>,
+    ) -> Result<Vec<Write>, ApiError> {
+        let (mapped, unmapped): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.mapping.is_some());
+        let mut writes = Vec::new();
+        for item in mapped {
+            writes.extend(self.update_of(item).await?);
+        }
+        let unmapped = self.accepted(kind, unmapped).await?;
+        let unmapped = self.one_of_a_kind(kind, unmapped, again);
+        let candidates = self.candidates(kind, &unmapped.iter().collect::<Vec<_>>()).await?;
+        for (item, mut found) in unmapped.into_iter().zip(candidates) {
+            match (found.pop(), found.len()) {
+                (None, _) if item.projection.is_archived() => {
+                    self.skip(item.change, "archived in main and unknown to the child: not created").await?;
+                }
+                (None, _) => {
+                    let sync_id = (kind != EntityKind::Variant && kind != EntityKind::Productfolder)
+                        .then(|| sync_id(self.key(kind, item.change.main_id)));
+                    let body = item.projection.create(sync_id);
+                    writes.push(Write { item, target: None, body, extra: Vec::new() });
+                }
+                (Some(counterpart), 0) => writes.extend(self.link(kind, item, &counterpart).await?),
+                (Some(_), others) => {
+                    let text = format!(
+                        "{} {}s of the child have this {}: leave it to one of them, then retry",
+                        others + 1,
+                        kind.keyword(),
+                        self.field_words(kind),
+                    );
+                    self.fail(item.change, conflict(&text)).await?;
+                }
+            }
+        }
+        Ok(writes)
+    }
+
+    fn field_words(&self, kind: EntityKind) -> &'static str {
+        match kind {
+            EntityKind::Variant => "set of characteristics",
+            EntityKind::Productfolder => "name in one folder",
+            _ => super::matching::field_name(self.match_field(kind)),
+        }
+    }
+
+    /// Without those that the child does not want.
+    async fn accepted(&mut self, kind: EntityKind, items: Vec<Item>) -> Result<Vec<Item>, ApiError> {
+        // A variant goes with its product, and a folder with what stands in it.
+        if matches!(kind, EntityKind::Variant | EntityKind::Productfolder) || self.settings.filters.is_empty()
+        {
+            return Ok(items);
+        }
+        let parents = if filters::need_folders(&self.settings.filters) && !items.is_empty() {
+            self.folder_parents().await?
+        } else {
+            HashMap::new()
+        };
+        let mut accepted = Vec::new();
+        for item in items {
+            if filters::accept(&self.settings.filters, &item.entity, &parents) {
+                accepted.push(item);
+            } else {
+                self.skip(item.change, "not wanted by the child's filters").await?;
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Two of main that are known by the same word would both be made: the second looks again when the first is there.
+    fn one_of_a_kind(&self, kind: EntityKind, items: Vec<Item>, again: &mut Vec<Item>) -> Vec<Item> {
+        let mut seen = HashSet::new();
+        let field = self.match_field(kind);
+        let (first, later): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| match kind {
+            EntityKind::Variant => true,
+            EntityKind::Productfolder => seen.insert(item.entity["name"].to_string()),
+            _ => values(item, field).into_iter().all(|value| seen.insert(value)),
+        });
+        again.extend(later);
+        first
+    }
+
+    /// Takes an entity that the child has already for the counterpart.
+    async fn link(
+        &mut self,
+        kind: EntityKind,
+        mut item: Item,
+        counterpart: &Value,
+    ) -> Result<Option<Write>, ApiError> {
+        let child_id = id_of_entity(counterpart)?;
+        let key = self.key(kind, item.change.main_id);
+        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
+            let text = format!(
+                "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
+                 {field}, then retry",
+                kind = kind.keyword(),
+                field = self.field_words(kind),
+            );
+            self.fail(item.change, conflict(&text)).await?;
+            return Ok(None);
+        }
+        item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
+        item.strategy = Strategy::Full;
+        if item.projection.is_held_by(counterpart) && kind != EntityKind::Bundle {
+            self.note(&item).await?;
+            self.done(item, Some(child_id), "linked, no change", None).await?;
+            return Ok(None);
+        }
+        item.so_far = Some("linked and updated");
+        self.update_of(item).await
+    }
+
+    /// The write that makes the counterpart as main's is, if there is anything to write.
+    async fn update_of(&mut self, item: Item) -> Result<Option<Write>, ApiError> {
+        let Some(mapping) = item.mapping.clone() else { return Ok(None) };
+        if mapping.written_hash == Some(item.projection.hash()) {
+            self.done(item, Some(mapping.child_id), "no change", None).await?;
+            return Ok(None);
+        }
+        let mut body = match &mapping.written_fields {
+            Some(written) if item.strategy != Strategy::Full && mapping.written_hash.is_some() => {
+                item.projection.changes(written)
+            }
+            _ => item.projection.update(),
+        };
+        if body.as_object().is_none_or(serde_json::Map::is_empty) {
+            self.note(&item).await?;
+            self.done(item, Some(mapping.child_id), "no change", None).await?;
+            return Ok(None);
+        }
+        let extra = if body.get("components").is_some() {
+            match self.fit_components(mapping.child_id, &mut body).await {
+                Err(ApiError::NotFound(_)) => Vec::new(),
+                extra => extra?,
+            }
+        } else {
+            Vec::new()
+        };
+        Ok(Some(Write { item, target: Some(mapping.child_id), body, extra }))
+    }
+
+    /// Gives components that are there already their ids, so that they are changed and not added once more; gives those
+    /// that are too many.
+    async fn fit_components(&self, bundle: Uuid, body: &mut Value) -> Result<Vec<Uuid>, ApiError> {
+        let path = format!("{}/components", path_of(EntityKind::Bundle, bundle));
+        let reply = self.child.get("GET /entity/bundle/{id}/components", &path, &[]).await?;
+        let mut there: Vec<(Uuid, Option<Uuid>)> = Vec::new();
+        for row in elements(reply.get("rows")) {
+            there.push((id_of_entity(row)?, row.get("assortment").and_then(id_of)));
+        }
+        for part in body["components"].as_array_mut().into_iter().flatten() {
+            let wanted = part.get("assortment").and_then(id_of);
+            if let Some(position) = there.iter().position(|(_, assortment)| *assortment == wanted) {
+                part["id"] = there.swap_remove(position).0.to_string().into();
+            }
+        }
+        Ok(there.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// One request for each.
+    pub(super) async fn write_alone(
+        &mut self,
+        writes: Vec<Write>,
+        again: &mut Vec<Item>,
+    ) -> Result<(), ApiError> {
+        for write in writes {
+            let kind = write.item.change.kind;
+            let result = match write.target {
+                None => self.child.create(routes(kind).create, &path(kind), &write.body).await,
+                Some(id) => {
+                    self.forget(&write).await?;
+                    self.child.update(routes(kind).update, &path_of(kind, id), &write.body).await
+                }
+            };
+            match result {
+                Ok(saved) => self.saved(write, &saved, again).await?,
+                Err(error) => self.refused(write, error, again).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One request for all; those that it refuses are tried again alone.
+    pub(super) async fn write_together(
+        &mut self,
+        kind: EntityKind,
+        writes: Vec<Write>,
+        again: &mut Vec<Item>,
+    ) -> Result<(), ApiError> {
+        let mut bodies = Vec::new();
+        for write in &writes {
+            let mut body = write.body.clone();
+            if let Some(id) = write.target {
+                self.forget(write).await?;
+                let path = format!("entity/{}", kind.keyword());
+                body["meta"] = reference(self.child.base(), &path, kind.keyword(), id)["meta"].take();
+            }
+            bodies.push(body);
+        }
+        let results = match self.child.write_many(routes(kind).create, &path(kind), bodies).await {
+            Ok(results) => results,
+            // The whole was refused (too large, an entity twice, …): alone they may pass.
+            Err(ApiError::Work(HandlerError::GiveUp(_)) | ApiError::NotFound(_)) => {
+                again.extend(writes.into_iter().map(|write| write.item));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (write, result) in writes.into_iter().zip(results) {
+            match result {
+                Ok(saved) => self.saved(write, &saved, again).await?,
+                Err(error @ ApiError::TokenRefused { .. }) => return Err(error),
+                Err(_) => again.push(write.item),
+            }
+        }
+        Ok(())
+    }
+
+    /// Should this run be cut off, the next one must not believe the old hash.
+    async fn forget(&self, write: &Write) -> Result<(), ApiError> {
+        let key = self.key(write.item.change.kind, write.item.change.main_id);
+        mappings::note(&mut *self.cx.conn().await?, key, None, None).await.map_err(broken)
+    }
+
+    async fn saved(&mut self, write: Write, saved: &Value, again: &mut Vec<Item>) -> Result<(), ApiError> {
+        let Write { mut item, target, body, extra } = write;
+        let kind = item.change.kind;
+        let fields: Vec<String> =
+            body.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect();
+        if let Some(child_id) = target {
+            self.drop_components(child_id, &extra).await?;
+            self.note(&item).await?;
+            let done = item.so_far.unwrap_or("updated");
+            return self.done(item, Some(child_id), done, Some(fields)).await;
+        }
+        let child_id = id_of_entity(saved)?;
+        let key = self.key(kind, item.change.main_id);
+        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
+            return Err(HandlerError::Retry("another run has just linked this entity".to_owned()).into());
+        }
+        self.report.something_new = true;
+        item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
+        item.strategy = Strategy::Full;
+        if item.projection.was_created_as(saved) {
+            self.note(&item).await?;
+            return self.done(item, Some(child_id), "created", Some(fields)).await;
+        }
+        // An earlier run created it and never knew; main has changed since.
+        item.so_far = Some("created by an earlier run, updated");
+        again.push(item);
+        Ok(())
+    }
+
+    async fn drop_components(&self, bundle: Uuid, extra: &[Uuid]) -> Result<(), ApiError> {
+        if extra.is_empty() {
+            return Ok(());
+        }
+        let path = path_of(EntityKind::Bundle, bundle);
+        let base = format!("entity/bundle/{bundle}/components");
+        let metas: Vec<Value> =
+            extra.iter().map(|id| reference(self.child.base(), &base, "bundlecomponent", *id)).collect();
+        let route = "POST /entity/bundle/{id}/components/delete";
+        self.child.create(route, &format!("{path}/components/delete"), &json!(metas)).await?;
+        Ok(())
+    }
+
+    /// A write that was made alone and refused.
+    async fn refused(
+        &mut self,
+        write: Write,
+        error: ApiError,
+        again: &mut Vec<Item>,
+    ) -> Result<(), ApiError> {
+        let mut item = write.item;
+        let kind = item.change.kind;
+        match (&error, write.target) {
+            (ApiError::TokenRefused { .. }, _) | (ApiError::Work(HandlerError::Defer { .. }), _) => {
+                return Err(error);
+            }
+            (ApiError::NotFound(_), Some(child_id)) => {
+                match self.child.get(routes(kind).read, &path_of(kind, child_id), &[]).await {
+                    Err(ApiError::NotFound(_)) => {
+                        let key = self.key(kind, item.change.main_id);
+                        mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
+                        item.mapping = None;
+                        item.so_far = None;
+                        again.push(item);
+                        return Ok(());
+                    }
+                    there => drop(there?),
+                }
+            }
+            // There is one that a search did not show a moment ago, or the reply to its creation was lost.
+            _ if error.has_code(SAME_CHARACTERISTICS) && write.target.is_none() && !item.mended => {
+                item.mended = true;
+                again.push(item);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let stale = matches!(error, ApiError::NotFound(_))
+            || CHARACTERISTIC_GONE.iter().any(|code| error.has_code(*code));
+        if stale && !item.mended {
+            // A price type, currency, unit, folder or characteristic that it refers to is gone.
+            item.mended = true;
+            self.project_anew(&mut item).await?;
+            again.push(item);
+            return Ok(());
+        }
+        self.fail(item.change, error).await
+    }
+
+    async fn note(&self, item: &Item) -> Result<(), ApiError> {
+        let key = self.key(item.change.kind, item.change.main_id);
+        let (hash, parts) = (item.projection.hash(), item.projection.parts());
+        mappings::note(&mut *self.cx.conn().await?, key, Some(&hash), Some(&parts)).await.map_err(broken)
+    }
+}
+
+fn conflict(text: &str) -> ApiError {
+    HandlerError::GiveUp(format!("conflict: {text}")).into()
+}
+
+/// The same for every run of the same entity and child: MoySklad answers a repeated create with what the first one
+/// created.
+fn sync_id(key: Key) -> Uuid {
+    let name = [key.main_account, key.main_id, key.child_account].map(Uuid::into_bytes).concat();
+    Uuid::new_v5(&NAMESPACE, &name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_id_belongs_to_one_product_in_one_child_for_ever() {
+        let key = |main: u128, id: u128, child: u128| Key {
+            main_account: Uuid::from_u128(main),
+            child_account: Uuid::from_u128(child),
+            entity_type: "product",
+            main_id: Uuid::from_u128(id),
+        };
+        let first = sync_id(key(1, 2, 3));
+        assert_eq!(first, sync_id(key(1, 2, 3)));
+        for other in [key(2, 2, 3), key(1, 3, 3), key(1, 2, 4), key(3, 2, 1)] {
+            assert_ne!(first, sync_id(other));
+        }
+        assert_eq!(first.to_string(), "e012c8d5-79ed-585a-8b36-4a87805a7e8f");
+    }
+}
