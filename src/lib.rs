@@ -3,7 +3,7 @@
 //! An event walks through the rooms in one direction: [`http`] routes it, [`providers`] prove and parse it,
 //! [`inbox`] stores it once, [`sync`] acts on it through [`upstream`]. [`keyring`] fetches the keys and certificates
 //! that proofs need, [`queue`] is the one work engine and [`db`] the one database. `ARCHITECTURE.md` tells one event's
-//! way from socket to commit.
+//! way from socket to commit. [`simulate`] plays upstreams for tests and staging.
 
 pub mod cli;
 pub mod clock;
@@ -18,6 +18,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod records;
 pub mod reload;
+pub mod simulate;
 pub mod sync;
 pub mod telemetry;
 pub mod upstream;
