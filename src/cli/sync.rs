@@ -4,15 +4,12 @@ use super::output::print;
 use super::serve::engine_settings;
 use super::{CliError, Session};
 use crate::queue::{Engine, QueueTable as _, Waker};
-use crate::sync::Context;
-use crate::sync::events::{EventJob, EventQueue, Handlers};
 use crate::sync::moysklad::SyncTasks;
 use crate::sync::moysklad::reconcile::{Import, ImportError, Progress};
 use crate::sync::tasks::SyncQueue;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,21 +111,10 @@ async fn wait(
 
 /// Does here what a worker would do.
 fn work(session: &Session, engines: &mut JoinSet<()>, stop: &CancellationToken) {
-    let (settings, key) = (&session.settings, session.master_key.clone());
-    let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new(SyncQueue::NAME));
-    let context = Context {
-        pool: session.pool.clone(),
-        master_key: key.clone(),
-        sync_tasks: sync_tasks.clone(),
-        loop_writes: settings.moysklad_watch.loop_writes,
-    };
-    let handlers = Handlers::new(crate::sync::handlers(settings), BTreeMap::new());
-    let job = Arc::new(EventJob::new(handlers, context));
-    let database = session.database.clone();
-    let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(settings), job);
-    engines.spawn(engine.run(stop.clone()));
-    let job = Arc::new(SyncTasks::new(settings, session.pool.clone(), key));
-    let engine = Engine::<SyncQueue>::new(database, sync_tasks, engine_settings(settings), job);
+    let settings = &session.settings;
+    let job = Arc::new(SyncTasks::new(settings, session.pool.clone(), session.master_key.clone()));
+    let waker = Waker::new(SyncQueue::NAME);
+    let engine = Engine::<SyncQueue>::new(session.database.clone(), waker, engine_settings(settings), job);
     engines.spawn(engine.run(stop.clone()));
 }
 
@@ -162,16 +148,15 @@ impl Show {
     }
 
     fn progress(&mut self, progress: Progress) {
-        let done = progress.found.saturating_sub(progress.waiting);
-        let text = format!("{} writes to go, {} failed", progress.tasks, progress.failed);
+        let text = format!("{} changes wait, {} failed", progress.waiting, progress.failed);
         match self {
             Self::Bar(bar) => {
                 bar.set_length(progress.expected);
-                bar.set_position(done);
+                bar.set_position(progress.found);
                 bar.set_message(text);
             }
             Self::Lines(last) if *last != Some(progress) => {
-                print(&format!("{done} of {} looked at, {text}", progress.expected));
+                print(&format!("{} of {} read from main, {text}", progress.found, progress.expected));
                 *last = Some(progress);
             }
             Self::Lines(_) | Self::Nothing => {}
@@ -188,8 +173,8 @@ impl Show {
             print(&format!("imported: {} entities of main are in step", progress.found));
         } else {
             print(&format!(
-                "{} of {} entities of main were looked at; {} failed: `hookgate queue list --status failed` says why",
-                progress.found, progress.found, progress.failed
+                "{} entities of main were looked at; {} failed: `hookgate queue list --status failed` says why",
+                progress.found, progress.failed
             ));
         }
     }

@@ -52,21 +52,20 @@ pub(super) async fn remove(api: &AccountApi, ids: &[Uuid]) -> Result<(), ApiErro
     if ids.is_empty() {
         return Ok(());
     }
-    let metas: Value = ids
+    let metas: Vec<Value> = ids
         .iter()
         .map(|id| {
             let href = format!("{}{PATH}/{id}", api.base());
             json!({"meta": {"href": href, "type": "webhook", "mediaType": "application/json"}})
         })
         .collect();
-    let reply = api.create("POST /entity/webhook/delete", &format!("{PATH}/delete"), &metas).await?;
-    let failed = reply.as_array().into_iter().flatten().find_map(|item| item["errors"][0]["code"].as_u64());
-    match failed {
-        None | Some(1021) => Ok(()),
-        Some(code) => {
-            Err(HandlerError::GiveUp(format!("moysklad: a webhook was not removed (code {code})")).into())
+    for one in api.write_many("POST /entity/webhook/delete", &format!("{PATH}/delete"), metas).await? {
+        match one {
+            Ok(_) | Err(ApiError::NotFound(_)) => {}
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 /// What an error of a webhook means to an operator.

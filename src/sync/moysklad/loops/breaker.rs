@@ -1,12 +1,14 @@
 //! The table `moysklad_loop_breakers`: which entities were written lately, how often a webhook followed, and which are left
 //! alone because of it.
 
+use crate::db::schema::moysklad_changes;
 use crate::db::schema::moysklad_loop_breakers::dsl;
 use crate::queue::HandlerError;
+use crate::sync::tasks;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -153,21 +155,33 @@ pub async fn tripped(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Tripped>> 
         .await
 }
 
-/// Lets tripped entities be written again at once: those of one account, of one id, or all. Gives how many there were.
+/// Lets tripped entities be written again at once: those of one account, of one id, or all. What was held back is due
+/// now. Gives how many there were.
 pub async fn reset(
     conn: &mut AsyncPgConnection,
     account: Option<Uuid>,
     entity: Option<Uuid>,
 ) -> QueryResult<usize> {
-    let mut query =
-        diesel::delete(dsl::moysklad_loop_breakers).filter(dsl::tripped_at.is_not_null()).into_boxed();
-    if let Some(account) = account {
-        query = query.filter(dsl::account_id.eq(account));
-    }
-    if let Some(entity) = entity {
-        query = query.filter(dsl::entity_id.eq(entity));
-    }
-    query.execute(conn).await
+    conn.transaction(async |conn| {
+        let mut query =
+            diesel::delete(dsl::moysklad_loop_breakers).filter(dsl::tripped_at.is_not_null()).into_boxed();
+        if let Some(account) = account {
+            query = query.filter(dsl::account_id.eq(account));
+        }
+        if let Some(entity) = entity {
+            query = query.filter(dsl::entity_id.eq(entity));
+        }
+        let accounts: Vec<Uuid> = query.returning(dsl::account_id).get_results(conn).await?;
+        let held =
+            moysklad_changes::status.eq("waiting").and(moysklad_changes::child_account.eq_any(&accounts));
+        diesel::update(moysklad_changes::table.filter(held))
+            .set(moysklad_changes::due_at.eq(diesel::dsl::now))
+            .execute(conn)
+            .await?;
+        tasks::hurry(conn, &accounts).await?;
+        Ok(accounts.len())
+    })
+    .await
 }
 
 /// Forgets entities that have been quiet: an hour after a write, a day after a breaker's pause.

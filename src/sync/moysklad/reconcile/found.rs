@@ -7,21 +7,15 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Name of what sweeps find.
+/// What ids of events that sweeps find begin with.
 pub(super) const SWEEP: &str = "sweep";
-/// What names of what imports find begin with.
-pub(super) const IMPORT: &str = "import:";
 
-/// How the events of one search are named and told apart from those that MoySklad sends.
+/// How the events of one sweep are made.
 pub(super) struct Search<'a> {
-    /// `sweep`, or that of an import and its run.
-    pub(super) name: &'a str,
     /// Where it was found.
     pub(super) account: Uuid,
     /// `MOYSKLAD_BASE_URL`.
     pub(super) base: &'a str,
-    /// The only child that it is for; `None`: for all.
-    pub(super) child: Option<Uuid>,
 }
 
 impl Search<'_> {
@@ -44,18 +38,15 @@ impl Search<'_> {
         version: &str,
         occurred_at: Option<DateTime<Utc>>,
     ) -> NewEvent {
-        let mut body = json!({
+        let body = json!({
             "meta": {"type": kind, "href": format!("{}/entity/{kind}/{id}", self.base)},
             "action": action.word(),
             "accountId": self.account,
         });
-        if let Some(child) = self.child {
-            body["onlyChild"] = child.to_string().into();
-        }
         NewEvent {
             id: Uuid::now_v7(),
             provider: "moysklad".to_owned(),
-            event_id: format!("{}:{}/{kind}/{id}@{version}", self.name, self.account),
+            event_id: format!("{SWEEP}:{}/{kind}/{id}@{version}", self.account),
             event_type: format!("{kind}.{}", action.word()),
             subject: Some(id.to_string()),
             occurred_at,
@@ -75,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_same_change_found_again_is_the_same_event() {
-        let search = Search { name: SWEEP, account: Uuid::from_u128(1), base: "https://h/1.2", child: None };
+        let search = Search { account: Uuid::from_u128(1), base: "https://h/1.2" };
         let entry = |millis| Entry {
             id: Uuid::from_u128(2),
             updated: DateTime::from_timestamp_millis(millis).unwrap(),
@@ -87,6 +78,6 @@ mod tests {
         assert_ne!(first.event_id, search.gone("product", entry(1).id).event_id);
         let body: Value = serde_json::from_slice(&first.body).unwrap();
         assert_eq!(body["accountId"], Uuid::from_u128(1).to_string());
-        assert!(body.get("updatedFields").is_none() && body.get("onlyChild").is_none());
+        assert!(body.get("updatedFields").is_none());
     }
 }

@@ -1,25 +1,25 @@
 //! The initial import: everything that main has, for one child or for all. Cut off, it goes on where it stopped.
 
-use super::found::{IMPORT, Search};
 use super::listing::{self, Place};
 use super::schedule;
-use super::sweep::store;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::schema::moysklad_sweeps::dsl;
 use crate::db::{Pool, PoolError};
-use crate::inbox::{self, Emission, HOOKGATE, NewEvent};
-use crate::sync::moysklad::accounts::{self, Account, AccountError, Credentials, Role, Status};
-use crate::sync::moysklad::hooks::{self, Action, HookError};
+use crate::inbox::{self, Emission, HOOKGATE};
+use crate::sync::moysklad::accounts::{self, Account, AccountError, Credentials, Status};
+use crate::sync::moysklad::catalog::{self, News};
+use crate::sync::moysklad::hooks::{self, HookError};
 use crate::sync::moysklad::settings::{ChildSettings, EntityKind};
 use crate::sync::moysklad::work::Work;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// As in `moysklad_sweeps`.
@@ -60,11 +60,11 @@ pub struct Progress {
     pub found: u64,
     /// As many as there are, as far as that is known.
     pub expected: u64,
-    /// Those of them that wait for their turn.
+    /// Changes that wait for their turn, one for each entity and child.
     pub waiting: u64,
     /// Sync tasks of the children that are still to be done.
     pub tasks: u64,
-    /// Events and tasks that failed since the import began.
+    /// Entities that a child did not get, or tasks that failed since the import began.
     pub failed: u64,
 }
 
@@ -84,12 +84,13 @@ pub struct Import {
     work: Work,
     account: Uuid,
     main: Credentials,
-    child: Option<Uuid>,
     /// Accounts that are written to.
     targets: Vec<Uuid>,
     kinds: Vec<EntityKind>,
     owner: Uuid,
     state: State,
+    /// Pages overlap by rows of one time.
+    seen: HashSet<Uuid>,
     /// Whether it goes on where an earlier one stopped.
     pub resumed: bool,
 }
@@ -132,40 +133,40 @@ impl Import {
         let owner = Uuid::new_v4();
         let (state, resumed) = take(&mut conn, account, owner).await?;
         drop(conn);
-        let child = (found.role == Role::Child).then_some(account);
         let targets = children.iter().map(|child| child.account_id).collect();
         let kinds = kinds.into_iter().collect();
-        let import = Self { work, account, main, child, targets, kinds, owner, state, resumed };
+        let import =
+            Self { work, account, main, targets, kinds, owner, state, seen: HashSet::new(), resumed };
         import.tell("import.started", &import.state.run.to_string(), json!({})).await?;
         Ok(import)
     }
 
-    /// Finds everything that main has and stores an event for each; `report` is called after each page.
+    /// Finds everything that main has and notes it for each child; `report` is called after each page.
     pub async fn find(&mut self, mut report: impl FnMut(Progress)) -> Result<(), ImportError> {
         let api = match self.work.api(&self.main) {
             Ok(api) => api,
             Err(error) => return Err(self.api_error(error).await),
         };
-        let name = format!("{IMPORT}{}", self.state.run);
         while let Some(kind) = self.kinds.get(self.state.kind) {
             let page = match listing::page(&api, kind.keyword(), &self.state.place).await {
                 Ok(page) => page,
                 Err(error) => return Err(self.api_error(error).await),
             };
-            let search = Search {
-                name: &name,
-                account: self.main.account.account_id,
-                base: api.base(),
-                child: self.child,
-            };
-            let events: Vec<NewEvent> = page
-                .entries
-                .iter()
-                .map(|entry| search.there(kind.keyword(), Action::Create, entry))
-                .collect();
+            let ids: Vec<Uuid> =
+                page.entries.iter().map(|entry| entry.id).filter(|id| self.seen.insert(*id)).collect();
             let mut conn = self.work.pool.get().await?;
-            let new = store(&mut conn, &events, self.work.settings.worker.max_attempts).await?;
-            self.state.found += new as u64;
+            let news = News {
+                main: self.main.account.account_id,
+                children: &self.targets,
+                kind: *kind,
+                main_ids: &ids,
+                operation: "import",
+                updated_fields: None,
+                event: None,
+                delay: Duration::ZERO,
+            };
+            catalog::enqueue(&mut conn, &news, self.work.settings.worker.max_attempts).await?;
+            self.state.found += ids.len() as u64;
             match page.next {
                 Some(next) => self.state.place = next,
                 None => {
@@ -187,16 +188,16 @@ impl Import {
         schedule::extend(&mut conn, JOB, self.account, self.owner).await?;
         let counts: Counts = diesel::sql_query(
             "SELECT
-                 (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing')
-                     AND provider = 'moysklad' AND event_id LIKE $1) AS waiting,
+                 (SELECT count(*) FROM moysklad_changes WHERE status = 'waiting' AND main_account = $1
+                     AND child_account = ANY ($2)) AS waiting,
                  (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')
                      AND account_id = ANY ($2)) AS tasks,
-                 (SELECT count(*) FROM webhook_events WHERE status = 'failed' AND provider = 'moysklad'
-                     AND event_id LIKE $1)
-                 + (SELECT count(*) FROM sync_queue WHERE status = 'failed' AND account_id = ANY ($2)
+                 (SELECT count(*) FROM moysklad_changes WHERE status IN ('blocked', 'failed') AND main_account = $1
+                     AND child_account = ANY ($2)) AS unable,
+                 (SELECT count(*) FROM sync_queue WHERE status = 'failed' AND account_id = ANY ($2)
                      AND processed_at >= $3) AS failed",
         )
-        .bind::<Text, _>(format!("{IMPORT}{}:%", self.state.run))
+        .bind::<SqlUuid, _>(self.main.account.account_id)
         .bind::<Array<SqlUuid>, _>(&self.targets)
         .bind::<Timestamptz, _>(self.state.started_at)
         .get_result(&mut conn)
@@ -207,7 +208,8 @@ impl Import {
             expected: self.state.found,
             waiting: whole(counts.waiting),
             tasks: whole(counts.tasks),
-            failed: whole(counts.failed),
+            // A task that failed may have left the changes that it failed with.
+            failed: whole(counts.unable.max(counts.failed)),
         })
     }
 
@@ -340,6 +342,8 @@ struct Counts {
     waiting: i64,
     #[diesel(sql_type = BigInt)]
     tasks: i64,
+    #[diesel(sql_type = BigInt)]
+    unable: i64,
     #[diesel(sql_type = BigInt)]
     failed: i64,
 }

@@ -99,7 +99,7 @@ fn entries(reply: &Value, kind: &str) -> Result<Vec<Entry>, ApiError> {
 }
 
 fn can_be_archived(kind: &str) -> bool {
-    matches!(kind, "product" | "variant" | "bundle" | "service" | "productfolder")
+    matches!(kind, "product" | "variant" | "bundle" | "service")
 }
 
 /// For logs and metrics, which want few different names.

@@ -20,9 +20,9 @@ use super::work::{Pair, Work};
 use crate::queue::Outcome;
 use crate::sync::tasks::Task;
 
-/// Whether an event of this id was found by asking; MoySklad sent the others.
+/// Whether a sweep found the event of this id; MoySklad sent the others.
 pub(super) fn is_found(event_id: &str) -> bool {
-    event_id.starts_with(found::SWEEP) || event_id.starts_with(found::IMPORT)
+    event_id.strip_prefix(found::SWEEP).is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// Whether [`run`] runs this task: none is, a sweep makes events.

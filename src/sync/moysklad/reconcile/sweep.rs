@@ -1,6 +1,6 @@
 //! One sweep of one account: what has changed since the last one, and what is gone.
 
-use super::found::{SWEEP, Search};
+use super::found::Search;
 use super::listing::{self, Entry, IDS, Place};
 use super::schedule::{Job, Turn};
 use crate::db::schema::moysklad_mappings::dsl;
@@ -72,7 +72,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn search(&self) -> Search<'_> {
-        Search { name: SWEEP, account: self.turn.account_id, base: self.api.base(), child: None }
+        Search { account: self.turn.account_id, base: self.api.base() }
     }
 
     /// Brings in what has changed since the last sweep.
@@ -207,11 +207,7 @@ impl Sweep<'_> {
 }
 
 /// Stores events and wakes who handles them; gives how many are new.
-pub(super) async fn store(
-    conn: &mut AsyncPgConnection,
-    events: &[NewEvent],
-    max_attempts: i32,
-) -> QueryResult<usize> {
+async fn store(conn: &mut AsyncPgConnection, events: &[NewEvent], max_attempts: i32) -> QueryResult<usize> {
     if events.is_empty() {
         return Ok(0);
     }
