@@ -27,14 +27,23 @@ impl Person {
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let write = method != Method::GET;
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.token);
-        if write {
-            request = request.header("X-Lognex-WebHook-DisableByPrefix", ORIGIN);
-        }
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
-        let reply = request.send().await.unwrap();
+        let reply = loop {
+            let mut request =
+                self.http.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(self.token);
+            if write {
+                request = request.header("X-Lognex-WebHook-DisableByPrefix", ORIGIN);
+            }
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let reply = request.send().await.unwrap();
+            if reply.status() != 429 {
+                break reply;
+            }
+            // Who polls shares the account's units with the gateway.
+            let wait: u64 = reply.headers()["x-lognex-retry-after"].to_str().unwrap().parse().unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(wait.max(1))).await;
+        };
         let status = reply.status();
         let text = reply.text().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {text}");
