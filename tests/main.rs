@@ -29,6 +29,8 @@ mod moysklad_reconcile;
 mod moysklad_sync;
 mod paypal_payments;
 mod private_cluster;
+mod providers_cli;
+mod quarantine;
 mod queue;
 mod receive;
 mod sns_confirm;

@@ -63,8 +63,10 @@ impl Quarantine {
     }
 
     /// Keeps a request, unless too many came at once.
-    pub fn keep(&self, suspect: Suspect) {
+    pub fn keep(&self, mut suspect: Suspect) {
         let Some(sending) = &self.0 else { return };
+        // The server gives headers of different names in any order, each time another one. Lines of one name keep theirs.
+        suspect.request.headers.sort_by(|one, other| one.0.cmp(&other.0));
         let headers: usize =
             suspect.request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let bytes = (suspect.request.body.len() + headers + 1024).min(MAX_WAITING_BYTES);

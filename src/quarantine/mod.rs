@@ -7,13 +7,12 @@
 mod keeper;
 mod queries;
 mod redact;
+mod reopen;
 mod store;
 
 pub use keeper::Quarantine;
-pub use queries::{
-    Body, Claim, Detail, Filter, HeaderLine, Item, Outcome, Reopened, claim, find, list, remove, reopen,
-    settle,
-};
+pub use queries::{Body, Detail, Filter, HeaderLine, Item, find, list, remove};
+pub use reopen::{Claim, Outcome, Reopened, claim, reopen, settle};
 
 use crate::providers::{OwnedRequest, Step};
 use chrono::{DateTime, Utc};

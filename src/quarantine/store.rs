@@ -132,7 +132,8 @@ async fn add(
         .load(conn)
         .await?;
     let mut used: HashMap<String, i64> = recent.into_iter().collect();
-    let mut bytes = held(conn, provider).await?.bytes;
+    let now = held(conn, provider).await?;
+    let (mut bytes, mut junk_bytes) = (now.bytes, now.junk_bytes);
     let mut stored = Stored::default();
     for row in rows {
         let size = i64::try_from(row.size).unwrap_or(i64::MAX);
@@ -143,13 +144,16 @@ async fn add(
             stored.over_rate += 1;
             continue;
         }
-        let room = i64::try_from(bounds.settings.max_bytes).unwrap_or(i64::MAX);
-        if size > room || row.body.len() > LARGE && bytes.saturating_add(size) > room {
+        let all = i64::try_from(bounds.settings.max_bytes).unwrap_or(i64::MAX);
+        let junk = row.reason == JUNK;
+        let (room, taken) = if junk { (all / i64::from(JUNK_SHARE), junk_bytes) } else { (all, bytes) };
+        if size > room || row.body.len() > LARGE && taken.saturating_add(size) > room {
             stored.too_large += 1;
             continue;
         }
         *everywhere += 1;
         bytes = bytes.saturating_add(size);
+        junk_bytes = junk_bytes.saturating_add(if junk { size } else { 0 });
         stored.new.push(row.reason);
         diesel::insert_into(dsl::quarantined_requests)
             .values((

@@ -17,6 +17,38 @@ pub fn stripe_now(secret: &str, body: &[u8]) -> String {
     stripe(secret, chrono::Utc::now().timestamp(), body)
 }
 
+/// HMAC-SHA256 in lower-case hex.
+pub fn hmac_sha256(secret: &str, message: &[u8]) -> String {
+    hmac_sha256_key(secret.as_bytes(), message)
+}
+
+/// HMAC-SHA256 under a key that is no text, in lower-case hex.
+pub fn hmac_sha256_key(key: &[u8], message: &[u8]) -> String {
+    hex::encode(hmac_sha256_bytes(key, message))
+}
+
+/// HMAC-SHA256 in base64.
+pub fn hmac_sha256_base64(secret: &str, message: &[u8]) -> String {
+    base64(&hmac_sha256_bytes(secret.as_bytes(), message))
+}
+
+fn hmac_sha256_bytes(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(message);
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// SHA-256 in lower-case hex.
+pub fn sha256(message: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(Sha256::digest(message))
+}
+
+/// Base64, with padding.
+pub fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 /// `X-Twilio-Signature` of a form: HMAC-SHA1 over the URL and the fields in the order of their names.
 pub fn twilio(token: &str, url: &str, form: &str) -> String {
     let mut fields: Vec<(String, String)> =
