@@ -1,6 +1,7 @@
 //! MoySklad, from a webhook of the main account to the products of its children.
 
 mod accounts;
+mod catalog;
 mod loops;
 mod matching;
 mod products;
@@ -141,10 +142,21 @@ impl Franchise {
 
     /// Posts a notification as MoySklad would, with this request id; the answer must be 200.
     pub async fn notify(&self, account: Uuid, product: Uuid, action: &str, request_id: &str) -> Value {
+        self.notify_of(account, "product", product, action, request_id).await
+    }
+
+    /// The same for an entity of any kind.
+    pub async fn notify_of(
+        &self,
+        account: Uuid,
+        kind: &str,
+        id: Uuid,
+        action: &str,
+        request_id: &str,
+    ) -> Value {
         let path = format!("/api/v1/webhooks/moysklad?token={HOOK_TOKEN}&requestId={request_id}");
-        let href = format!("{}/entity/product/{product}", self.sim.base);
-        let event =
-            json!({"meta": {"type": "product", "href": href}, "action": action, "accountId": account});
+        let href = format!("{}/entity/{kind}/{id}", self.sim.base);
+        let event = json!({"meta": {"type": kind, "href": href}, "action": action, "accountId": account});
         let body = json!({"events": [event]}).to_string();
         let reply = self.gateway.http.post(self.gateway.url(&path)).body(body).send().await.unwrap();
         assert_eq!(reply.status(), 200);

@@ -7,18 +7,20 @@ use uuid::Uuid;
 #[tokio::test]
 async fn tasks_are_listed_filtered_and_paged() {
     let franchise = Franchise::start().await;
-    let Franchise { gateway, sim, main, children: [kazan, omsk] } = &franchise;
+    let Franchise { gateway, main, children: [kazan, omsk], .. } = &franchise;
     for number in 0..3 {
-        sim.create(*main, json!({"name": format!("Kettle {number}"), "externalCode": format!("k{number}")}));
+        let product = json!({"name": format!("Kettle {number}"), "externalCode": format!("k{number}")});
+        // One after another: together they would be one task of each child.
+        franchise.create(product).await;
     }
-    franchise.settle().await;
     let list = async |query: &str| gateway.admin_get(&format!("/api/v1/sync-queue{query}")).await;
     let all = list("").await;
     assert_eq!((all["items"].as_array().unwrap().len(), &all["next_cursor"]), (6, &Value::Null));
     let item = &all["items"][0];
     for (field, value) in [
-        ("entity_type", json!("product")),
-        ("operation", json!("upsert")),
+        ("entity_type", json!("catalog")),
+        ("entity_id", json!(main)),
+        ("operation", json!("sync")),
         ("status", json!("completed")),
         ("attempts", json!(1)),
         ("next_attempt_at", Value::Null),
@@ -30,11 +32,11 @@ async fn tasks_are_listed_filtered_and_paged() {
         item["event_id"].is_string() && item["created_at"].is_string() && item["processed_at"].is_string()
     );
     let event = gateway.admin_get(&format!("/api/v1/events/{}", item["event_id"].as_str().unwrap())).await;
-    assert_eq!(event["subject"], item["entity_id"]);
+    assert_eq!(event["event_type"], "product.CREATE");
 
     assert_eq!(list(&format!("?account={kazan}")).await["items"].as_array().unwrap().len(), 3);
     assert_eq!(list(&format!("?account={omsk}&status=failed")).await["items"], json!([]));
-    assert_eq!(list("?entity_type=product&status=completed").await["items"].as_array().unwrap().len(), 6);
+    assert_eq!(list("?entity_type=catalog&status=completed").await["items"].as_array().unwrap().len(), 6);
     assert_eq!(list("?entity_type=variant").await["items"], json!([]));
 
     let mut ids = Vec::new();
@@ -93,11 +95,11 @@ async fn only_a_failed_task_is_tried_again() {
 #[tokio::test]
 async fn the_queue_command_lists_as_table_and_as_json() {
     let franchise = Franchise::start().await;
-    let Franchise { gateway, children: [kazan, _], .. } = &franchise;
-    let id = franchise.create(json!({"name": "Kettle", "externalCode": "k"})).await;
+    let Franchise { gateway, main, children: [kazan, _], .. } = &franchise;
+    franchise.create(json!({"name": "Kettle", "externalCode": "k"})).await;
     let table = gateway.command(&["queue", "list", "--account", &kazan.to_string()]);
     let text = String::from_utf8(table.stdout).unwrap();
-    assert!(text.contains(&format!("product {id}")) && text.contains("created"), "{text}");
+    assert!(text.contains(&format!("catalog {main}")) && text.contains("created"), "{text}");
     assert_eq!(text.lines().count(), 2, "{text}");
     let json = gateway.command(&["--json", "queue", "list", "--status", "completed"]);
     let items: Value = serde_json::from_slice(&json.stdout).unwrap();

@@ -49,6 +49,7 @@ pub(super) struct Notice<'a> {
     /// Fields that a person changed, attributes and price types by their human names; `None` if that was not told.
     pub(super) updated_fields: Option<Vec<String>>,
     /// Who did it (`login@account`), if that was told.
+    #[allow(dead_code, reason = "read by the second line of defence against loops")]
     pub(super) uid: Option<String>,
     /// Tries of the tasks that come of it.
     pub(super) max_attempts: i32,

@@ -283,20 +283,20 @@ impl Projection {
                 },
             }
         }
+        match without_type {
+            0 => {}
+            1 => self.skip("1 sale price of a type that the child lacks"),
+            n => self.skip(format!("{n} sale prices of types that the child lacks")),
+        }
         if let Some(price) = entity.get("buyPrice") {
             match goes_to(terms.settings, "buyPrice") {
                 None => {}
                 Some("buyPrice") => self.buy_price(kind, price, terms),
                 Some(name) => match terms.child.price_type(name) {
-                    None => without_type += usize::from(!is_zero(&price["value"])),
+                    None => self.skip("buy price, which goes to a type that the child lacks"),
                     Some(id) => sale_prices.extend(self.sale_price(price, id, terms)),
                 },
             }
-        }
-        match without_type {
-            0 => {}
-            1 => self.skip("1 sale price of a type that the child lacks"),
-            n => self.skip(format!("{n} sale prices of types that the child lacks")),
         }
         self.set("salePrices", sale_prices.into());
         if let Some(money) =
