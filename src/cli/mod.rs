@@ -13,6 +13,7 @@ mod queue;
 mod send;
 mod serve;
 mod session;
+mod simulate;
 mod sync;
 mod webhook;
 
@@ -72,6 +73,9 @@ enum Command {
     Sync(sync::SyncCommand),
     /// Sign a sample event with the configured secret and post it.
     Send(send::SendCommand),
+    /// Play an upstream on a loopback port, for staging without real accounts.
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -97,6 +101,10 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), CliError> {
+    // It has settings of its own.
+    if let Command::Simulate(command) = cli.command {
+        return simulate::run(command, cli.json).await;
+    }
     let settings = Settings::load()?;
     // A table of a provider is tried before it has its secret, and beside others that have none.
     if !matches!(cli.command, Command::Providers(_)) {
@@ -108,6 +116,7 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Serve { role } => serve::run(settings, role).await,
         Command::Check => check::run(settings, cli.json).await,
         Command::Send(command) => send::run(command, &settings, cli.json).await,
+        Command::Simulate(command) => simulate::run(command, cli.json).await,
         Command::Providers(command) => providers::run(command, settings, cli.json).await,
         Command::Migrate => Session::with_database(settings, cli.json, migrate::run).await,
         Command::Queue(command) => {

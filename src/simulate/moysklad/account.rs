@@ -30,6 +30,8 @@ pub(super) struct Account {
     pub(super) entities: BTreeMap<u64, Entity>,
     places: HashMap<Uuid, u64>,
     sync_ids: HashMap<(&'static str, Uuid), Uuid>,
+    /// Variants by their product: every shown product counts them.
+    variants: HashMap<Uuid, Vec<Uuid>>,
     /// Ids of the web interface, and the API's.
     pub(super) ui_ids: HashMap<Uuid, Uuid>,
     pub(super) price_types: Vec<PriceType>,
@@ -137,6 +139,7 @@ impl Account {
             entities: BTreeMap::new(),
             places: HashMap::new(),
             sync_ids: HashMap::new(),
+            variants: HashMap::new(),
             ui_ids: HashMap::new(),
             price_types: Vec::new(),
             characteristics: Vec::new(),
@@ -221,14 +224,11 @@ impl Account {
 
     /// Stores an entity, in the place of its former state if it has one.
     pub(super) fn put(&mut self, entity: Entity) {
-        let place = match self.places.get(&entity.id) {
-            Some(place) => *place,
-            None => {
-                self.next_place += 1;
-                self.places.insert(entity.id, self.next_place);
-                self.next_place
-            }
-        };
+        let place = self.places.get(&entity.id).copied().unwrap_or_else(|| {
+            self.next_place += 1;
+            self.next_place
+        });
+        self.places.insert(entity.id, place);
         if let Some(ui_id) = entity.ui_id {
             self.ui_ids.insert(ui_id, entity.id);
         }
@@ -236,13 +236,27 @@ impl Account {
         if let Some(sync_id) = sync_id {
             self.sync_ids.insert((entity.kind.keyword, sync_id), entity.id);
         }
+        if let Some(product) = product_of(&entity) {
+            let variants = self.variants.entry(product).or_default();
+            if !variants.contains(&entity.id) {
+                variants.push(entity.id);
+            }
+        }
         self.entities.insert(place, entity);
+    }
+
+    /// Variants of a product.
+    pub(super) fn variants_of(&self, product: Uuid) -> impl Iterator<Item = &Entity> {
+        self.variants.get(&product).into_iter().flatten().filter_map(|id| self.get(*id))
     }
 
     /// Takes an entity out for good.
     pub(super) fn remove(&mut self, id: Uuid) -> Option<Entity> {
         let entity = self.entities.remove(&self.places.remove(&id)?)?;
         self.sync_ids.retain(|_, holder| *holder != id);
+        if let Some(variants) = product_of(&entity).and_then(|product| self.variants.get_mut(&product)) {
+            variants.retain(|variant| *variant != id);
+        }
         self.stock.retain(|(assortment, store), _| *assortment != id && *store != id);
         Some(entity)
     }
@@ -310,6 +324,11 @@ impl Account {
     pub(super) fn complain(&mut self, what: String) {
         self.complaints.push(what);
     }
+}
+
+/// The product of a variant.
+fn product_of(entity: &Entity) -> Option<Uuid> {
+    if entity.kind.keyword == "variant" { json::id_of(entity.fields.get("product")?) } else { None }
 }
 
 /// The keyword of a kind, for keys that live as long as the program.

@@ -162,7 +162,7 @@ impl Account {
         let value = sent.get("value").ok_or_else(wrong)?;
         match (attribute.kind.as_str(), value) {
             (_, Value::Null) => Ok(Value::Null),
-            ("boolean", Value::Bool(_)) => Ok(value.clone()),
+            ("boolean", Value::Bool(_)) | ("link", Value::String(_)) => Ok(value.clone()),
             ("long", Value::Number(number)) if number.as_i64().is_some() => Ok(value.clone()),
             ("double", Value::Number(number)) => Ok(float(number)),
             ("time", Value::String(text)) => {
@@ -171,7 +171,6 @@ impl Account {
             }
             ("string", Value::String(text)) if text.chars().count() <= 255 => Ok(value.clone()),
             ("text", Value::String(text)) if text.chars().count() <= 4096 => Ok(value.clone()),
-            ("link", Value::String(_)) => Ok(value.clone()),
             ("customentity", Value::Object(_)) => {
                 let id = self.reference_to(&["customentity"], value, &attribute.name)?;
                 let element = self.get(id).filter(|element| element.dictionary == attribute.dictionary);

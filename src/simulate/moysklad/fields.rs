@@ -23,7 +23,7 @@ impl Account {
             };
             self.set(entity, name, field, value)?;
         }
-        self.check_vat(entity)?;
+        check_vat(entity)?;
         if kind.keyword == "productfolder" {
             self.check_cycle(entity)?;
         }
@@ -39,7 +39,9 @@ impl Account {
                 }
                 set_or_clear(&mut entity.fields, name, value);
             }
-            (Field::Bool, Value::Bool(_)) | (Field::Int, Value::Number(_)) => {
+            (Field::Bool, Value::Bool(_))
+            | (Field::Int, Value::Number(_))
+            | (Field::Object, Value::Object(_)) => {
                 entity.fields.insert(name.to_owned(), value.clone());
             }
             (Field::Flag, Value::Bool(flag)) => {
@@ -85,9 +87,6 @@ impl Account {
                 }
                 entity.fields.insert(name.to_owned(), value.clone());
             }
-            (Field::Object, Value::Object(_)) => {
-                entity.fields.insert(name.to_owned(), value.clone());
-            }
             (Field::Strings, Value::Array(items)) if items.iter().all(Value::is_string) => {
                 set_or_clear(&mut entity.fields, name, value);
             }
@@ -112,6 +111,7 @@ impl Account {
             (Field::Images, Value::Array(items)) => self.replace_images(entity, items)?,
             (
                 Field::Text(_)
+                | Field::Money
                 | Field::Reference(_)
                 | Field::Object
                 | Field::Enum(_)
@@ -119,9 +119,6 @@ impl Account {
                 | Field::Minute,
                 Value::Null,
             ) => {
-                entity.fields.shift_remove(name);
-            }
-            (Field::Money, Value::Null) => {
                 entity.fields.shift_remove(name);
             }
             _ => return Err(wrong()),
@@ -204,20 +201,6 @@ impl Account {
         Ok(())
     }
 
-    fn check_vat(&self, entity: &Entity) -> Result<(), Refused> {
-        if entity.kind.is_document {
-            return Ok(());
-        }
-        let rate = entity.fields.get("vat").and_then(Value::as_i64);
-        let enabled = entity.fields.get("vatEnabled").and_then(Value::as_bool);
-        if enabled == Some(true) && rate.is_none()
-            || enabled == Some(false) && rate.is_some_and(|rate| rate != 0)
-        {
-            return Err(Refused::field(412, 16010, "vatEnabled"));
-        }
-        Ok(())
-    }
-
     /// A folder may not stand in itself, at any depth.
     fn check_cycle(&self, folder: &Entity) -> Result<(), Refused> {
         let mut length = super::show::text(folder, "name").chars().count();
@@ -281,6 +264,19 @@ impl Account {
             )
             .collect()
     }
+}
+
+fn check_vat(entity: &Entity) -> Result<(), Refused> {
+    if entity.kind.is_document {
+        return Ok(());
+    }
+    let rate = entity.fields.get("vat").and_then(Value::as_i64);
+    let enabled = entity.fields.get("vatEnabled").and_then(Value::as_bool);
+    if enabled == Some(true) && rate.is_none() || enabled == Some(false) && rate.is_some_and(|rate| rate != 0)
+    {
+        return Err(Refused::field(412, 16010, "vatEnabled"));
+    }
+    Ok(())
 }
 
 fn check_barcodes(barcodes: &[Value]) -> Result<(), Refused> {

@@ -130,8 +130,7 @@ impl Filter {
                 "pathName" | "productFolder" => kind.has(Field::Reference(&["productfolder"])),
                 "productid" => kind.keyword == "variant",
                 "name" => kind.keyword == "variant" || kind.field("name").is_some(),
-                "barcode" => kind.has(Field::Barcodes),
-                "type" => kind.has(Field::Barcodes),
+                "barcode" | "type" => kind.has(Field::Barcodes),
                 "created" | "deleted" | "isDeleted" | "sum" | "state.name" | "assortment" => kind.is_document,
                 name if REFERENCES.contains(&name) => kind.field(name).is_some(),
                 name => matches!(
@@ -181,6 +180,13 @@ impl Filter {
 
 impl Condition {
     fn holds(&self, account: &Account, entity: &Entity) -> bool {
+        // Hundreds of codes are looked up in thousands of products: without a copy of each.
+        let is_lookup = matches!(self.field.as_str(), "code" | "externalCode" | "article" | "syncId")
+            && self.tests.iter().all(|test| test.0 == Operator::Equal);
+        if is_lookup {
+            let own = entity.fields.get(&self.field).and_then(Value::as_str).unwrap_or_default();
+            return self.tests.iter().any(|test| test.1 == own);
+        }
         let values = self.values(account, entity);
         let holds = |(operator, wanted): &(Operator, String)| match operator {
             Operator::NotEqual => !values.iter().any(|value| compare(value, Operator::Equal, wanted)),

@@ -36,6 +36,7 @@ pub(super) enum Field {
 
 /// One kind of entity.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing about a kind")]
 pub(super) struct Kind {
     pub(super) keyword: &'static str,
     pub(super) fields: &'static [&'static [(&'static str, Field)]],

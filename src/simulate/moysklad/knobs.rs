@@ -134,12 +134,12 @@ impl Dice {
             self.chance(weather.repeat_anew),
             self.chance(weather.reorder),
         );
-        let held = Duration::from_millis(self.0.random_range(1..=LONGEST_HOLD_MILLIS));
+        let overtaken = Duration::from_millis(self.0.random_range(1..=LONGEST_HOLD_MILLIS));
         let late = Duration::from_millis(self.0.random_range(1..=LONGEST_HOLD_MILLIS));
         if lose {
             return Vec::new();
         }
-        let start = weather.delay + if hold { held } else { Duration::ZERO };
+        let start = weather.delay + if hold { overtaken } else { Duration::ZERO };
         let mut sendings = vec![(start, false)];
         if repeat {
             sendings.push((start + late, false));

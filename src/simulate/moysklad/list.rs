@@ -108,14 +108,14 @@ impl Account {
     }
 
     fn list_of(&self, href: &str, keyword: &str, query: &Query, belongs: impl Fn(&Entity) -> bool) -> Value {
-        let shows = |entity: &&Entity| belongs(entity) && query.filter.shows(self, entity);
+        let fits = |entity: &&Entity| belongs(entity) && query.filter.shows(self, entity);
         let mut found: Vec<&Entity> = match query.filter.only_ids() {
             Some(mut ids) => {
                 ids.sort_unstable();
                 ids.dedup();
-                ids.into_iter().filter_map(|id| self.get(id)).filter(shows).collect()
+                ids.into_iter().filter_map(|id| self.get(id)).filter(fits).collect()
             }
-            None => self.entities.values().filter(shows).collect(),
+            None => self.entities.values().filter(fits).collect(),
         };
         for (field, descending) in query.order.iter().rev() {
             found.sort_by(|a, b| {
@@ -210,7 +210,9 @@ impl Account {
 
     fn expand_here(&self, field: &mut Value) {
         if let Value::Array(items) = field {
-            items.iter_mut().for_each(|item| self.expand_here(item));
+            for item in items {
+                self.expand_here(item);
+            }
             return;
         }
         if field.get("rows").is_some() || field.get("id").is_some() {

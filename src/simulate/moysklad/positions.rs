@@ -69,17 +69,15 @@ impl Account {
                 ("reserve", Value::Number(number)) if is_order => {
                     part.fields.insert(name.clone(), float(number));
                 }
-                ("vat", Value::Number(_))
-                | ("vatEnabled", Value::Bool(_))
-                | ("taxSystem", Value::String(_)) => {
-                    part.fields.insert(name.clone(), value.clone());
-                }
                 ("assortment", Value::Object(_)) => {
                     let id = self.reference_to(&super::kind::SELLABLE, value, name)?;
                     let keyword = value["meta"]["type"].as_str().unwrap_or_default();
                     part.fields.insert(name.clone(), self.reference(keyword, id));
                 }
-                ("pack", Value::Object(_)) => {
+                ("vat", Value::Number(_))
+                | ("vatEnabled", Value::Bool(_))
+                | ("taxSystem", Value::String(_))
+                | ("pack", Value::Object(_)) => {
                     part.fields.insert(name.clone(), value.clone());
                 }
                 ("pack", Value::Null) => {

@@ -213,7 +213,7 @@ impl Account {
             let rows = rows.into_iter().skip(query.offset).take(limit).collect();
             return Ok(ok(self.page(&href, "image", rows)));
         }
-        self.changed(before, after);
+        self.changed(&before, after);
         // Adding answers with all of them, in a bare array.
         Ok(ok(if *method == Method::DELETE { Value::Null } else { rows.into() }))
     }
@@ -292,7 +292,7 @@ impl Account {
         if is_bundle && after.parts.is_empty() {
             return Err(Refused::field(412, 29000, "components"));
         }
-        self.changed(before, after);
+        self.changed(&before, after);
         Ok(ok(reply))
     }
 

@@ -104,17 +104,16 @@ async fn answer(shared: &Arc<Shared>, account: usize, principal: usize, request:
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let (answer, wait, fault) = match refused {
-        Some((refused, wait)) => (refused.into(), wait, None),
-        None => {
-            let fault = fault(shared, account, request);
-            let answer = match fault {
-                Some(Fault::Status(status, code)) => Refused::new(status, code).into(),
-                Some(Fault::DropBefore) => Refused::empty(500).into(),
-                _ => shared.world().handle(account, request),
-            };
-            (answer, Duration::ZERO, fault)
-        }
+    let (answer, wait, fault) = if let Some((refused, wait)) = refused {
+        (refused.into(), wait, None)
+    } else {
+        let fault = fault(shared, account, request);
+        let answer = match fault {
+            Some(Fault::Status(status, code)) => Refused::new(status, code).into(),
+            Some(Fault::DropBefore) => Refused::empty(500).into(),
+            _ => shared.world().handle(account, request),
+        };
+        (answer, Duration::ZERO, fault)
     };
     count(shared, account, request, &answer);
     hooks::send(shared, answer.notices.clone());

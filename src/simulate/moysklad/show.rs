@@ -95,12 +95,6 @@ impl Account {
         if entity.kind.keyword == "variant" { self.get(id_of(entity.fields.get("product")?)?) } else { None }
     }
 
-    /// Variants of a product.
-    pub(super) fn variants_of(&self, product: Uuid) -> impl Iterator<Item = &Entity> {
-        self.all("variant")
-            .filter(move |variant| variant.fields.get("product").and_then(id_of) == Some(product))
-    }
-
     fn show_prices(&self, entity: &Entity, shown: &mut Map<String, Value>) {
         let nothing = self.nothing();
         let own = self.own_prices(entity);

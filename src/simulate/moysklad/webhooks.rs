@@ -104,15 +104,12 @@ impl Account {
                 let mut failed = false;
                 let results = items.iter().map(|item| {
                     let id = id_of(item).filter(|id| self.hooks.iter().any(|hook| hook.id == *id));
-                    match id {
-                        Some(id) => {
-                            self.hooks.retain(|hook| hook.id != id);
-                            json!({"info": format!("Сущность 'webhook' с UUID: {id} успешно удалена")})
-                        }
-                        None => {
-                            failed = true;
-                            Refused::unknown().body().unwrap_or_default()
-                        }
+                    if let Some(id) = id {
+                        self.hooks.retain(|hook| hook.id != id);
+                        json!({"info": format!("Сущность 'webhook' с UUID: {id} успешно удалена")})
+                    } else {
+                        failed = true;
+                        Refused::unknown().body().unwrap_or_default()
                     }
                 });
                 let body: Value = results.collect();

@@ -190,13 +190,13 @@ impl Account {
         }
         self.check_unique(&after)?;
         self.check_variant(&after)?;
-        self.changed(before, after);
+        self.changed(&before, after);
         Ok(())
     }
 
     /// Stores a changed entity and tells of it.
-    pub(super) fn changed(&mut self, before: Entity, mut after: Entity) {
-        let names = self.difference(&before, &after);
+    pub(super) fn changed(&mut self, before: &Entity, mut after: Entity) {
+        let names = self.difference(before, &after);
         // Whether a request that changes nothing counts is not documented.
         if names.is_empty() && !self.rules.no_op_updates_fire {
             return;
@@ -270,7 +270,7 @@ impl Account {
             return Err(Refused::new(413, 2007));
         }
         let mut seen = Vec::new();
-        self.batch(items, |account, item| {
+        Ok(self.batch(items, |account, item| {
             let body = item.as_object().ok_or(Refused::new(400, 2005))?;
             let id = if body.contains_key("meta") {
                 let (keyword, id) = account.resolve(&item["meta"])?;
@@ -289,7 +289,7 @@ impl Account {
             let mut shown = account.show(account.find(kind, id)?);
             account.expand(&mut shown, expand);
             Ok(shown)
-        })
+        }))
     }
 
     /// `POST /entity/{kind}/delete` with an array of `meta`.
@@ -297,18 +297,18 @@ impl Account {
         if items.len() > MOST {
             return Err(Refused::new(413, 2007));
         }
-        self.batch(items, |account, item| {
+        Ok(self.batch(items, |account, item| {
             let (_, id) = account.resolve(&item["meta"])?;
             account.delete(kind, id)?;
             Ok(json!({"info": format!("Сущность '{}' с UUID: {id} успешно удалена", kind.keyword)}))
-        })
+        }))
     }
 
     fn batch(
         &mut self,
         items: &[Value],
         mut one: impl FnMut(&mut Self, &Value) -> Result<Value, Refused>,
-    ) -> Result<Batch, Refused> {
+    ) -> Batch {
         let mut failed = false;
         let results = items.iter().map(|item| {
             one(self, item).unwrap_or_else(|refused| {
@@ -318,6 +318,6 @@ impl Account {
         });
         let body: Value = results.collect();
         let status = if failed { self.rules.partial_failure_status } else { 200 };
-        Ok(Batch { status, body })
+        Batch { status, body }
     }
 }
