@@ -69,8 +69,11 @@ async fn fifty_prices_changed_at_once_are_two_reads_and_two_writes_for_each_chil
         assert_eq!(sent, 50);
         let product = sim.by_external_code(*child, "k49");
         assert_eq!(super::price(sim, *child, &product, "Retail").0, "1049.0");
-        let outcome = franchise.outcome(*child).await;
-        assert!(outcome.starts_with("50 products: 50 prices; "), "{outcome}");
+        let log = franchise.gateway.admin_get(&format!("/api/v1/sync-log?account={child}&limit=200")).await;
+        let of = |strategy: &str| {
+            log["items"].as_array().unwrap().iter().filter(|one| one["strategy"] == strategy).count()
+        };
+        assert_eq!((of("full"), of("prices")), (50, 50), "{log}");
     }
     assert!(sim.requests(*main).len() - reads_before <= 2 * 2, "at most two reads of main for each child");
 }
@@ -148,7 +151,9 @@ async fn a_product_comes_with_its_folders_and_only_where_it_is_wanted() {
     }
     assert_eq!(folder, "", "A is at the top");
     assert!(sim.products(*omsk).is_empty());
-    assert!(franchise.outcome(*omsk).await.contains("not wanted by the child's filters"));
+    let log =
+        franchise.gateway.admin_get(&format!("/api/v1/sync-log?account={omsk}&entity_type=product")).await;
+    assert_eq!(log["items"][0]["skipped"], json!(["not wanted by the child's filters"]), "{log}");
 }
 
 #[tokio::test]

@@ -78,6 +78,11 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
     let result = drain.all(due).await;
     drain.flush().await?;
     result?;
+    // A failure that may pass ends here: this task runs again and takes up what is left.
+    let outcome = match drain.report.outcome(drain.calls()) {
+        Err(error @ HandlerError::Retry(_)) => return Err(error.into()),
+        outcome => outcome,
+    };
     let mut conn = cx.conn().await?;
     let (main, child) = (pair.main_id(), pair.child_id());
     if drain.report.something_new {
@@ -87,7 +92,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         let next = task_for_the_rest(main, child, delay, cx);
         tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
     }
-    Ok(drain.report.outcome(drain.calls())?)
+    Ok(outcome?)
 }
 
 fn task_for_the_rest(main: Uuid, child: Uuid, delay: Duration, cx: &Work) -> tasks::NewTask {
@@ -123,6 +128,9 @@ impl Drain<'_> {
                 None => self.gone(change, mapping).await?,
                 Some(entity) => there.push((change, entity, mapping)),
             }
+        }
+        if there.is_empty() {
+            return Ok(());
         }
         let items = self.items(kind, there).await?;
         self.rounds(kind, items).await
