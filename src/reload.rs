@@ -1,5 +1,5 @@
-//! Puts changed providers in force while the process runs: tables and secrets of the settings file, and secrets that an
-//! operator approved. Other settings are read at the start only.
+//! Puts changed providers in force while the process runs: tables and secrets of the settings file, secrets that an
+//! operator approved, and those of MoySklad accounts. Other settings are read at the start only.
 
 use crate::config::{ConfigError, Settings};
 use crate::crypto::MasterKey;
@@ -8,12 +8,16 @@ use crate::providers::scheme::SchemeError;
 use crate::providers::{LearnedSecrets, Providers, Registry};
 use crate::records;
 use crate::sync::events::Handlers;
+use crate::sync::moysklad::accounts;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// How often other nodes' approvals are looked for.
-const POLL: Duration = Duration::from_secs(10);
+/// How often it is looked for other nodes' approvals and for new accounts' secrets. Who makes such a secret waits as long
+/// before anybody is told of it.
+pub const POLL: Duration = Duration::from_secs(2);
 
 /// Why the providers stay as they were. Names file, line and field, never a value.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +103,7 @@ impl Reloader {
                     }
                     last_error.clear();
                 }
-                // Once, not every ten seconds.
+                // Once, not at every look.
                 Err(error) if error.to_string() != last_error => {
                     tracing::error!(%error, "approved secrets are not in force");
                     last_error = error.to_string();
@@ -111,7 +115,7 @@ impl Reloader {
 
     async fn learned(&self) -> Result<LearnedSecrets, ReloadError> {
         let mut conn = self.pool.get().await.map_err(|_| ReloadError::Database("no connection"))?;
-        records::learned(&mut conn, self.master_key.as_ref())
+        learned(&mut conn, self.master_key.as_ref())
             .await
             .map_err(|error| ReloadError::Database(error_kind(&error)))
     }
@@ -120,6 +124,21 @@ impl Reloader {
         self.handlers.rename(registry.instances());
         self.providers.replace(registry);
     }
+}
+
+/// The secrets that stand in the database.
+pub async fn learned(
+    conn: &mut AsyncPgConnection,
+    master_key: Option<&MasterKey>,
+) -> QueryResult<LearnedSecrets> {
+    let mut learned = records::learned(conn, master_key).await?;
+    if let Some(key) = master_key {
+        let tokens = accounts::hook_tokens(conn, key).await?;
+        if !tokens.is_empty() {
+            learned.entry("moysklad".to_owned()).or_default().extend(tokens);
+        }
+    }
+    Ok(learned)
 }
 
 /// Secrets by their names: a name is made of the secret, so two that differ have different ones.

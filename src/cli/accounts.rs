@@ -13,6 +13,49 @@ use uuid::Uuid;
 /// Environment variable of the access token.
 const TOKEN_VARIABLE: &str = "MOYSKLAD_ACCESS_TOKEN";
 
+/// Every key, for `accounts settings --help`.
+const SETTINGS_HELP: &str = "\
+Settings are one JSON object. Every key may be left out; one that is not listed here is refused.
+
+Of a child, what it gets of main's catalogue:
+  catalog.entities            types that it gets: product, variant, bundle, service, productfolder (default: all)
+  catalog.match_products_by   field by which a product, variant or bundle that the child has already is
+                              recognized: code, externalCode (default), article, barcode, name
+  catalog.match_services_by   the same for services, which have no article (default: externalCode)
+  catalog.price_types         {\"main's price type\": \"the child's\", …} by name; buyPrice is the purchase price.
+                              Default: to the type of the same name
+  catalog.attributes          [\"name\", …] of the attributes that it gets. Default: those that it has under the
+                              same name and type
+  catalog.filters             conditions, all of which a product must meet when it is created in the child:
+                                {\"folderIn\": [\"id of a folder of main\", …]}     there or below
+                                {\"folderNotIn\": [\"id of a folder of main\", …]}  neither there nor below
+                                {\"attribute\": {\"name\": \"…\", \"is\": \"…\", \"value\": …}}
+                              `is`: equal, notEqual, contains, less, greater, set, unset (these two without value)
+  catalog.create_folders      whether main's folders are made in the child (default: true)
+  catalog.images              whether images come along (default: true)
+  catalog.vat                 copy (default): as in main; leave: the child's own affair; without: no VAT
+
+Of a child, what becomes of its documents:
+  orders.organization         id of the organization of main that they belong to; without it none flows
+  orders.documents            types that flow: customerorder, retaildemand, purchaseorder (default: all)
+  orders.counterparty         real (default): the same one, matched by INN, telephone or e-mail, made if main
+                              has none; {\"stub\": \"id\"}: always this counterparty of main
+  orders.store                id of the store of main
+  orders.states               {\"the child's state\": \"main's\", …} by name. Default: the state of the same name
+  orders.status_back          whether main's state goes back to the child's order (default: false)
+  orders.only_applicable      only documents that are applicable (default: true)
+  orders.number_prefix        put before the child's number; at most 20 characters
+
+Of any account:
+  dedicated_login             true: nobody but this gateway uses the login whose token this is, so what that login
+                              did is not followed (default: false)
+
+Webhooks follow the settings at the next check; `hookgate webhook setup --account ID` makes it now.
+
+Examples:
+  hookgate accounts settings 4e5f6a7b-… --set '{\"catalog\": {\"match_products_by\": \"article\"}}'
+  hookgate accounts settings 4e5f6a7b-… --status inactive";
+
 /// The MoySklad accounts that are kept in step.
 #[derive(Debug, Subcommand)]
 pub(super) enum AccountsCommand {
@@ -37,7 +80,7 @@ pub(super) enum AccountsCommand {
         to: Uuid,
     },
     /// Show the settings of an account, or replace them.
-    #[command(after_help = "Example:\n  hookgate accounts settings 4e5f6a7b-… --set '{}'")]
+    #[command(after_long_help = SETTINGS_HELP, after_help = "--help explains every key of the settings.")]
     Settings {
         /// Account id.
         account: Uuid,

@@ -14,6 +14,8 @@ mod send;
 mod serve;
 mod session;
 mod simulate;
+mod sync;
+mod webhook;
 
 pub use error::CliError;
 pub use output::print_table;
@@ -63,6 +65,12 @@ enum Command {
     /// The MoySklad accounts that are kept in step.
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
+    /// The webhooks that accounts send here, and what came of them.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Bring over everything at once.
+    #[command(subcommand)]
+    Sync(sync::SyncCommand),
     /// Sign a sample event with the configured secret and post it.
     Send(send::SendCommand),
     /// Play an upstream on a loopback port, for staging without real accounts.
@@ -117,6 +125,13 @@ async fn run(cli: Cli) -> Result<(), CliError> {
         Command::Accounts(command) => {
             Session::with_schema(settings, cli.json, async |session| accounts::run(command, session).await)
                 .await
+        }
+        Command::Webhook(command) => {
+            Session::with_schema(settings, cli.json, async |session| webhook::run(command, session).await)
+                .await
+        }
+        Command::Sync(command) => {
+            Session::with_schema(settings, cli.json, async |session| sync::run(command, session).await).await
         }
         Command::Events(command) => {
             Session::with_schema(settings, cli.json, async |session| events::run(command, session).await)

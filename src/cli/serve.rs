@@ -12,11 +12,11 @@ use crate::keyring::{Keyring, KeyringSettings};
 use crate::providers::{Providers, Registry};
 use crate::quarantine::Quarantine;
 use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
-use crate::records::{self, Activity};
-use crate::reload::Reloader;
+use crate::records::Activity;
+use crate::reload::{self, Reloader};
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
-use crate::sync::moysklad::SyncTasks;
+use crate::sync::moysklad::{SyncTasks, reconcile};
 use crate::sync::tasks::SyncQueue;
 use crate::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -71,7 +71,7 @@ async fn serve(
     let writer = WriterSettings::new(settings.worker.max_attempts);
     let pressure = Pressure::default();
     let (inbox, writing) = Inbox::start(database.clone(), events.clone(), pressure.clone(), writer);
-    let learned = records::learned(&mut *pool.get().await?, settings.store.master_key.as_ref()).await?;
+    let learned = reload::learned(&mut *pool.get().await?, settings.store.master_key.as_ref()).await?;
     let registry = Registry::new(&settings, &learned)?;
     let handlers = Handlers::new(crate::sync::handlers(&settings), registry.instances());
     let providers = Providers::new(registry);
@@ -106,22 +106,24 @@ async fn serve(
         CliError::Message(format!("cannot listen on {}:{}: {error}; set PORT", receiver.host, receiver.port))
     })?;
     let stop = CancellationToken::new();
-    let mut engines = JoinSet::new();
+    let (mut engines, mut helpers) = (JoinSet::new(), JoinSet::new());
     if role.works() {
         let context = Context {
             pool: pool.clone(),
             master_key: settings.store.master_key.clone(),
             sync_tasks: sync_tasks.clone(),
+            loop_writes: settings.moysklad_watch.loop_writes,
         };
         let job = Arc::new(EventJob::new(handlers, context));
         let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job)
             .yielding_to(pressure);
         engines.spawn(engine.run(stop.clone()));
-        let job = Arc::new(SyncTasks::new(&settings, pool.clone(), settings.store.master_key.clone()));
+        let tasks = SyncTasks::new(&settings, pool.clone(), settings.store.master_key.clone());
+        let job = Arc::new(tasks.clone());
         let engine = Engine::<SyncQueue>::new(database.clone(), sync_tasks, engine_settings(&settings), job);
         engines.spawn(engine.run(stop.clone()));
+        helpers.spawn(reconcile::watch(tasks, settings.clone()));
     }
-    let mut helpers = JoinSet::new();
     helpers.spawn(queue::announce(database.clone(), wakers.clone()));
     if role.works() {
         helpers.spawn(queue::listen(database.clone(), wakers));
@@ -151,7 +153,7 @@ async fn serve(
     Ok(())
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+pub(super) fn engine_settings(settings: &Settings) -> EngineSettings {
     let worker = &settings.worker;
     EngineSettings {
         concurrency: worker.concurrency,

@@ -7,7 +7,7 @@ mod source;
 mod upstreams;
 
 pub use source::{Env, Source};
-pub use upstreams::{Keys, Paypal, Sns, Twilio};
+pub use upstreams::{Keys, MoyskladWatch, Paypal, Sns, Twilio};
 
 use crate::crypto::MasterKey;
 use ipnet::IpNet;
@@ -75,6 +75,8 @@ pub struct Settings {
     pub sns: Sns,
     /// MoySklad.
     pub moysklad: Moysklad,
+    /// What is looked after in MoySklad accounts without an event.
+    pub moysklad_watch: MoyskladWatch,
     /// `LOG_FORMAT`: `json`, or `text` (default) for people.
     pub log_json: bool,
 }
@@ -253,6 +255,7 @@ impl Settings {
                 request_weight: positive(source, "MOYSKLAD_REQUEST_WEIGHT", 4)?,
                 parallel: positive(source, "MOYSKLAD_PARALLEL", 5)? as usize,
             },
+            moysklad_watch: MoyskladWatch::read(source)?,
             log_json: match source.get("LOG_FORMAT").as_deref() {
                 None | Some("text") => false,
                 Some("json") => true,
@@ -337,6 +340,7 @@ impl Quarantine {
     }
 }
 
+const MINUTES: &str = "a number of minutes";
 const SECONDS: &str = "a number of seconds";
 const MILLIS: &str = "a number of milliseconds";
 const RATE: &str = "a number of requests a second (0 is off)";
@@ -374,6 +378,15 @@ fn seconds(source: &Source, name: &'static str, default: u32) -> Result<std::tim
         .ok()
         .filter(|duration| !duration.is_zero())
         .ok_or(ConfigError::Invalid { name, expected: SECONDS })
+}
+
+/// Minutes with a fraction, for the same reason.
+fn minutes(source: &Source, name: &'static str, default: u32) -> Result<std::time::Duration, ConfigError> {
+    let value: f64 = source.parse(name, default.into(), MINUTES)?;
+    std::time::Duration::try_from_secs_f64(value * 60.0)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or(ConfigError::Invalid { name, expected: MINUTES })
 }
 
 #[cfg(test)]

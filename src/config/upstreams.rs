@@ -1,6 +1,6 @@
 //! APIs that only some events need to be looked up at: PayPal, Twilio, SNS.
 
-use super::{ConfigError, Source, positive, secret, secrets, url};
+use super::{ConfigError, Source, minutes, positive, secret, secrets, url};
 use secrecy::SecretString;
 use std::path::PathBuf;
 use url::Url;
@@ -99,6 +99,27 @@ impl Sns {
                 Some(_) => Some(url(source, "SNS_BASE_URL", "")?),
                 None => None,
             },
+        })
+    }
+}
+
+/// What is looked after in MoySklad accounts without an event.
+#[derive(Clone, Copy, Debug)]
+pub struct MoyskladWatch {
+    /// `MOYSKLAD_HOOK_CHECK_MINUTES`: how often an account's webhooks are checked and mended.
+    pub hook_check: std::time::Duration,
+    /// `MOYSKLAD_RECONCILE_MINUTES`: how often an account is asked for what no webhook told of.
+    pub reconcile: std::time::Duration,
+    /// `MOYSKLAD_LOOP_WRITES`: how many own writes to one entity may come back as webhooks within ten minutes.
+    pub loop_writes: u32,
+}
+
+impl MoyskladWatch {
+    pub(super) fn read(source: &Source) -> Result<Self, ConfigError> {
+        Ok(Self {
+            hook_check: minutes(source, "MOYSKLAD_HOOK_CHECK_MINUTES", 60)?,
+            reconcile: minutes(source, "MOYSKLAD_RECONCILE_MINUTES", 30)?,
+            loop_writes: positive(source, "MOYSKLAD_LOOP_WRITES", 2)?,
         })
     }
 }

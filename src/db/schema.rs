@@ -84,6 +84,8 @@ diesel::table! {
         settings -> Jsonb,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        sealed_hook_token -> Nullable<Bytea>,
+        own_uid -> Nullable<Text>,
     }
 }
 
@@ -297,5 +299,36 @@ diesel::table! {
         sealed -> Bytea,
         offered_at -> Timestamptz,
         approved_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Breakers against loops: an entity whose own writes come back as webhooks is not written for a while.
+    moysklad_loop_breakers (account_id, entity_type, entity_id) {
+        account_id -> Uuid,
+        entity_type -> Text,
+        entity_id -> Uuid,
+        written_at -> Timestamptz,
+        echoed -> Bool,
+        window_at -> Timestamptz,
+        count -> Int4,
+        trips -> Int4,
+        tripped_at -> Nullable<Timestamptz>,
+        reset_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// What is done for each account again and again, one node at a time.
+    moysklad_sweeps (account_id, job) {
+        account_id -> Uuid,
+        job -> Text,
+        due_at -> Timestamptz,
+        lease_until -> Nullable<Timestamptz>,
+        lease_owner -> Nullable<Uuid>,
+        seen_until -> Timestamptz,
+        progress -> Nullable<Jsonb>,
+        finished_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
     }
 }

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::{Admin, AppState};
 use crate::sync::moysklad::accounts::{self, Account, AccountChange, AccountError};
+use crate::sync::moysklad::settings::ChildSettings;
 use actix_web::{HttpResponse, delete, get, put, web};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,12 @@ pub(super) fn configure(config: &mut ServiceConfig<'_>) {
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Invalid { .. } => Self::Unprocessable(error.to_string()),
-            AccountError::NoMasterKey | AccountError::HasChildren => Self::Conflict(error.to_string()),
+            AccountError::Invalid { .. } | AccountError::Settings(_) => {
+                Self::Unprocessable(error.to_string())
+            }
+            AccountError::NoMasterKey | AccountError::WrongMasterKey | AccountError::HasChildren => {
+                Self::Conflict(error.to_string())
+            }
             AccountError::Unknown => Self::NotFound(error.to_string()),
             AccountError::Database(error) => error.into(),
         }
@@ -46,8 +51,9 @@ struct AccountBody {
     parent_account_id: Option<String>,
     /// `active`, `inactive` or `suspended`; without it the account stays what it is, but a new token ends a suspension.
     status: Option<String>,
-    /// Settings of its sync; without it they stay what they are.
-    #[schema(value_type = Option<Object>)]
+    /// Settings of its sync: these of a child, of a main account `dedicated_login` alone; without it they stay what
+    /// they are.
+    #[schema(value_type = Option<ChildSettings>)]
     settings: Option<Value>,
 }
 

@@ -45,6 +45,17 @@ pub(super) async fn insert(
     Ok(fresh)
 }
 
+/// Stores events that were not sent but found by asking, in the caller's transaction: what is known already is left as it
+/// is, without being counted as a duplicate. Gives how many are new.
+pub async fn bring_in(
+    conn: &mut AsyncPgConnection,
+    events: &[NewEvent],
+    max_attempts: i32,
+) -> QueryResult<usize> {
+    let rows = events.iter().map(|event| Row { event, replay_of: None }).collect();
+    Ok(insert_rows(conn, rows, max_attempts).await?.len())
+}
+
 /// An event on its way into the table; a suspected replay goes in without its second key, as `ignored`.
 struct Row<'a> {
     event: &'a NewEvent,

@@ -5,9 +5,12 @@ mod insert;
 mod model;
 mod queries;
 mod replays;
+mod stats;
 mod writer;
 
 pub use emit::{Emission, HOOKGATE, emit};
+pub use insert::bring_in;
 pub use model::{EventDetail, EventFilter, EventSummary, NewEvent, Receipt, Status, lane};
 pub use queries::{Steered, find, list, lookup, replay, replay_matching, retry};
+pub use stats::{Count, counts};
 pub use writer::{Inbox, InboxError, WriterSettings};

@@ -1,5 +1,5 @@
 //! MoySklad: no signature; the proof is a secret in the hook's own URL, `?token=` or the last path segment
-//! (facts/moysklad.md 1.4). `requestId` is added to the query by MoySklad and is the same on every retry (1.2).
+//! (facts/moysklad.md 1.4). A secret may be one account's own: then it proves that account's events and no others. `requestId` is added to the query by MoySklad and is the same on every retry (1.2).
 
 use super::proof::SigningKey;
 use super::{
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use url::Url;
+use uuid::Uuid;
 
 /// MoySklad's clock: UTC+3 all year.
 const MOSCOW_SECONDS: i64 = 3 * 3600;
@@ -20,18 +21,31 @@ const MOSCOW_SECONDS: i64 = 3 * 3600;
 /// MoySklad's webhooks.
 pub struct Moysklad {
     tokens: Vec<KnownSecret>,
+    /// For each token the account whose events alone it proves; `None`: those of all accounts.
+    owners: Vec<Option<Uuid>>,
     base_url: Url,
 }
 
 impl Moysklad {
     /// Proven by any of `tokens`; what the events point to must lie on the host of `base_url`.
     pub fn new(tokens: Vec<KnownSecret>, base_url: Url) -> Self {
-        Self { tokens, base_url }
+        Self { owners: vec![None; tokens.len()], tokens, base_url }
     }
 
-    fn read_event(&self, element: &str) -> Result<(String, String), Unreadable> {
+    /// Proven also by these, each for the events of its account alone.
+    #[must_use]
+    pub fn with_accounts(mut self, tokens: impl IntoIterator<Item = (KnownSecret, Uuid)>) -> Self {
+        for (token, account) in tokens {
+            self.tokens.push(token);
+            self.owners.push(Some(account));
+        }
+        self
+    }
+
+    fn read_event(&self, element: &str, owner: Option<Uuid>) -> Result<(String, String), Unreadable> {
         let event: HookEvent =
             json::read(element, "an event: `meta.type`, `meta.href` and `action` must be text")?;
+        check_owner(owner, event.account_id.as_deref())?;
         let href =
             Url::parse(&event.meta.href).map_err(|_| Unreadable("`meta.href` is no URL".to_owned()))?;
         // The entity is read from the configured API and nowhere else; a foreign host is a forgery or a mix-up.
@@ -48,6 +62,16 @@ impl Moysklad {
             return Err(Unreadable("`meta.href` does not end with an id".to_owned()));
         }
         Ok((format!("{}.{}", event.meta.r#type, event.action), id.to_owned()))
+    }
+}
+
+/// Who knows one account's URL must not speak for another.
+fn check_owner(owner: Option<Uuid>, account: Option<&str>) -> Result<(), Unreadable> {
+    match owner {
+        Some(owner) if account.and_then(|id| id.parse().ok()) != Some(owner) => {
+            Err(Unreadable("`accountId` is not the account that this URL was made for".to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -82,6 +106,7 @@ impl Provider for Moysklad {
 
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
         let body = proof.body();
+        let owner = self.owners.get(proof.secret_index()).copied().flatten();
         let notification: Notification<'_> =
             json::read(json::text(body)?, "a MoySklad notification: `events` must be a list")?;
         let request_id = proof.request().query_parameter("requestId").filter(|id| !id.is_empty());
@@ -104,13 +129,14 @@ impl Provider for Moysklad {
                 .enumerate()
                 .map(|(index, element)| {
                     let slice = json::slice(body, element);
-                    self.read_event(element.get())
+                    self.read_event(element.get(), owner)
                         .and_then(|(kind, id)| incoming(index, kind, id, slice.clone()).checked())
                         .map_err(|reason| RejectedPart { reason, body: slice })
                 })
                 .collect(),
             // Stock hooks tell one thing, without `events` (facts/moysklad.md 1.5).
             (None, Some(_), Some(account)) => {
+                check_owner(owner, Some(&account))?;
                 vec![Ok(incoming(0, "stock.UPDATE".to_owned(), account, body.clone()).checked()?)]
             }
             _ => return Err(Unreadable("a MoySklad notification must hold `events`".to_owned())),
@@ -127,22 +153,23 @@ impl Provider for Moysklad {
     ) -> Option<Result<SignedSample, String>> {
         let (entity, action) = event_type.split_once('.')?;
         self.sample_types().contains(&event_type).then_some(())?;
-        let id = uuid::Uuid::new_v4();
+        let id = Uuid::new_v4();
+        let owner = self.owners.first()?.unwrap_or_default();
         let base = self.base_url.as_str().trim_end_matches('/');
         let moscow = now + chrono::Duration::seconds(MOSCOW_SECONDS);
         let body = serde_json::json!({
             "auditContext": {
-                "meta": {"type": "audit", "href": format!("{base}/audit/{}", uuid::Uuid::new_v4())},
+                "meta": {"type": "audit", "href": format!("{base}/audit/{}", Uuid::new_v4())},
                 "uid": "sample@hookgate", "moment": moscow.format("%Y-%m-%d %H:%M:%S").to_string(),
             },
             "events": [{
                 "meta": {"type": entity, "href": format!("{base}/entity/{entity}/{id}")},
-                "action": action, "accountId": uuid::Uuid::nil(),
+                "action": action, "accountId": owner,
             }],
         });
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("token", self.tokens.first()?.value.expose_secret())
-            .append_pair("requestId", &uuid::Uuid::new_v4().to_string())
+            .append_pair("requestId", &Uuid::new_v4().to_string())
             .finish();
         let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         Some(Ok(SignedSample { method: "POST".to_owned(), query, headers, body: body.to_string() }))
@@ -165,9 +192,11 @@ struct Notification<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct HookEvent {
     meta: Meta,
     action: String,
+    account_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -252,6 +281,31 @@ mod tests {
         assert_eq!(verdict(None, ""), Err(Unproven::Missing));
         assert_eq!(verdict(Some("to"), "token=tok"), Err(Unproven::Mismatch));
         assert_eq!(verdict(None, "token="), Err(Unproven::Mismatch));
+    }
+
+    #[test]
+    fn the_token_of_an_account_proves_its_events_alone() {
+        let (own, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let token = KnownSecret { id: "own".to_owned(), value: "own".into() };
+        let provider = provider().with_accounts([(token, own)]);
+        let event = |account: Option<Uuid>| {
+            let href = "https://api.moysklad.ru/api/remap/1.2/entity/product/1";
+            serde_json::json!({"meta": {"type": "product", "href": href}, "action": "UPDATE", "accountId": account})
+        };
+        let events = [event(Some(own)), event(Some(other)), event(None)];
+        let body = Bytes::from(serde_json::json!({ "events": events }).to_string());
+        let accepted = |token: &str| -> Vec<bool> {
+            let query = format!("token={token}");
+            let request = RawRequest::post(&query, vec![], &body);
+            let proof = provider.verify(&request, &Check::plain(Utc::now())).unwrap();
+            provider.parse(&proof).unwrap().events.iter().map(Result::is_ok).collect()
+        };
+        assert_eq!(accepted("own"), [true, false, false]);
+        assert_eq!(accepted("tok"), [true, true, true]);
+        let stock = Bytes::from(format!(r#"{{"accountId":"{other}","stockType":"stock"}}"#));
+        let request = RawRequest::post("token=own", vec![], &stock);
+        let proof = provider.verify(&request, &Check::plain(Utc::now())).unwrap();
+        assert!(provider.parse(&proof).is_err());
     }
 
     #[test]

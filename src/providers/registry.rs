@@ -13,7 +13,8 @@ use sha2::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Secrets that handshakes offered and operators approved, by provider.
+/// Secrets that stand in the database, by provider: those that handshakes offered and operators approved, and those of
+/// single accounts.
 pub type LearnedSecrets = BTreeMap<String, Vec<Learned>>;
 
 /// A configured provider, and what the receiver asks of it for every request.
@@ -46,8 +47,13 @@ impl Registry {
             registry.add("c2s", tables.access("c2s"), Arc::new(provider));
         }
         let tokens = &settings.moysklad.webhook_tokens;
-        if !tokens.is_empty() {
-            let provider = Moysklad::new(ids(tokens, &id), settings.moysklad.base_url.clone());
+        let of_accounts = learned.get("moysklad").map(Vec::as_slice).unwrap_or_default();
+        if !(tokens.is_empty() && of_accounts.is_empty()) {
+            let of_accounts = of_accounts.iter().filter_map(|secret| {
+                Some((KnownSecret { id: secret.id.clone(), value: secret.value.clone() }, secret.account?))
+            });
+            let provider = Moysklad::new(ids(tokens, &id), settings.moysklad.base_url.clone())
+                .with_accounts(of_accounts);
             registry.add("moysklad", tables.access("moysklad"), Arc::new(provider));
         }
         let mut names: BTreeSet<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();

@@ -192,7 +192,11 @@ pub async fn learned(
     for (id, provider, fingerprint, sealed) in rows {
         match key.open(&place(id), &sealed) {
             Ok(value) => {
-                learned.entry(provider).or_default().push(Learned { id: name(&fingerprint), value });
+                learned.entry(provider).or_default().push(Learned {
+                    id: name(&fingerprint),
+                    value,
+                    account: None,
+                });
             }
             Err(error) => tracing::error!(offer = %id, provider, %error, "an approved secret is left out"),
         }

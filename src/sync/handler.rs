@@ -79,6 +79,8 @@ pub struct Context {
     pub master_key: Option<MasterKey>,
     /// Wakes the worker of sync tasks after some were enqueued.
     pub sync_tasks: Waker,
+    /// How many own writes to one entity may come back as webhooks (`MOYSKLAD_LOOP_WRITES`).
+    pub loop_writes: u32,
 }
 
 impl From<crate::upstream::UpstreamError> for HandlerError {

@@ -43,7 +43,7 @@ async fn accounts_are_created_shown_replaced_and_removed() {
 
     let body = json!({
         "name": "Kazan", "role": "child", "parent_account_id": main, "access_token": TOKEN, "status": "inactive",
-        "settings": {"folders": true},
+        "settings": {"catalog": {"images": false}},
     });
     assert_eq!(put(&gateway, child, &body).await.0, 201);
     let list = gateway.admin_get("/api/v1/moysklad/accounts").await;
@@ -56,7 +56,10 @@ async fn accounts_are_created_shown_replaced_and_removed() {
     let body = json!({"name": "Kazan 2", "role": "child", "parent_account_id": main});
     let (status, replaced) = put(&gateway, child, &body).await;
     assert_eq!((status, replaced["name"].as_str()), (200, Some("Kazan 2")));
-    assert_eq!((&replaced["status"], &replaced["settings"]), (&json!("inactive"), &json!({"folders": true})));
+    assert_eq!(
+        (&replaced["status"], &replaced["settings"]),
+        (&json!("inactive"), &json!({"catalog": {"images": false}}))
+    );
     assert_eq!(sealed(&gateway, child).await, before);
     assert_eq!(gateway.admin_get(&account_path(child)).await, replaced);
 
@@ -104,6 +107,10 @@ async fn a_refusal_names_the_field() {
         ("role", json!({"name": "X", "role": "boss", "access_token": TOKEN})),
         ("status", json!({"name": "X", "role": "main", "access_token": TOKEN, "status": "gone"})),
         ("settings", json!({"name": "X", "role": "main", "access_token": TOKEN, "settings": [1]})),
+        (
+            "settings",
+            json!({"name": "X", "role": "main", "access_token": TOKEN, "settings": {"catalog": {}}}),
+        ),
         ("access_token", json!({"name": "X", "role": "main"})),
         ("access_token", json!({"name": "X", "role": "main", "access_token": "two words"})),
         ("parent_account_id", json!({"name": "X", "role": "child", "access_token": TOKEN})),
@@ -202,9 +209,26 @@ async fn the_commands_add_link_set_and_remove() {
     let (done, text) = run(&["accounts", "link", &second, "--to", &first]);
     assert!(!done && text.contains("main account"), "{text}");
 
-    let (done, text) = run(&["accounts", "settings", &child, "--set", r#"{"folders": false}"#]);
-    assert!(done && serde_json::from_str::<Value>(&text).unwrap() == json!({"folders": false}), "{text}");
+    let (done, text) = run(&["accounts", "settings", &child, "--set", r#"{"catalog": {"images": false}}"#]);
+    assert!(
+        done && serde_json::from_str::<Value>(&text).unwrap() == json!({"catalog": {"images": false}}),
+        "{text}"
+    );
     assert!(!run(&["accounts", "settings", &child, "--set", "[]"]).0);
+    let (done, text) = run(&["accounts", "settings", &child, "--set", r#"{"catalog": {"image": true}}"#]);
+    assert!(!done && text.contains("settings: catalog.image: "), "{text}");
+    // The help names every key there is.
+    let (done, help) = run(&["accounts", "settings", "--help"]);
+    assert!(done);
+    let all = serde_json::to_value(hookgate::sync::moysklad::settings::ChildSettings::default()).unwrap();
+    for (section, keys) in all.as_object().unwrap() {
+        match keys.as_object() {
+            Some(keys) => {
+                keys.keys().for_each(|key| assert!(help.contains(&format!("{section}.{key} ")), "{key}"))
+            }
+            None => assert!(help.contains(&**section), "{section}"),
+        }
+    }
     let key = MasterKey::parse(MASTER_KEY).unwrap();
     let sealed = sealed(&gateway, child.parse().unwrap()).await;
     assert_eq!(key.open(&format!("moysklad_accounts/{child}"), &sealed).unwrap().expose_secret(), TOKEN);

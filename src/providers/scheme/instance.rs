@@ -273,13 +273,15 @@ impl Tables {
     }
 }
 
-/// A secret that a handshake offered and an operator approved.
+/// A secret of the database: a handshake offered it and an operator approved it, or it is one account's own.
 #[derive(Debug, Clone)]
 pub struct Learned {
     /// Its id.
     pub id: String,
     /// The secret.
     pub value: SecretString,
+    /// The account whose events alone it proves.
+    pub account: Option<uuid::Uuid>,
 }
 
 /// Whether the environment holds a parameter that the scheme cannot do without.

@@ -231,6 +231,21 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
+    /// MoySklad's code of the error, if it gave one.
+    pub(super) fn code(&self) -> Option<u64> {
+        let text = match self {
+            Self::TokenRefused { .. } => return Some(1056),
+            Self::NotFound(text) => text,
+            Self::Work(
+                HandlerError::Retry(text)
+                | HandlerError::GiveUp(text)
+                | HandlerError::Defer { reason: text, .. },
+            ) => text,
+        };
+        // As [`sort`] writes it.
+        text.rsplit_once("(code ")?.1.strip_suffix(')')?.parse().ok()
+    }
+
     /// Whether MoySklad gave this code as the reason.
     pub(super) fn has_code(&self, code: u64) -> bool {
         matches!(self, Self::Work(HandlerError::GiveUp(text)) | Self::NotFound(text) if text.contains(&format!("(code {code})")))
@@ -331,6 +346,13 @@ mod tests {
         assert!(matches!(with_code(429, 1049), ApiError::Work(HandlerError::Defer { .. })));
         assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
         assert!(matches!(with_code(503, 1074), ApiError::Work(HandlerError::Retry(_))));
+    }
+
+    #[test]
+    fn the_code_is_told() {
+        assert_eq!(with_code(412, 30003).code(), Some(30003));
+        assert_eq!(with_code(404, 1021).code(), Some(1021));
+        assert_eq!(failure(500, "").code(), None);
     }
 
     #[test]

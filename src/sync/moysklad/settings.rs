@@ -3,7 +3,9 @@
 //! Stored as the account's `settings`, a JSON object in which everything may be left out. Unknown keys are refused: a
 //! misspelt setting must not be silently without effect.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,6 +18,46 @@ pub struct ChildSettings {
     pub catalog: CatalogSettings,
     /// What flows from this child to main.
     pub orders: OrderSettings,
+    /// Whether nobody but this gateway uses the login whose token this is. Then what that login did, by a webhook's word, is
+    /// the gateway's own doing and starts nothing. Default false: a person may use it too.
+    pub dedicated_login: bool,
+}
+
+/// Settings of a main account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MainSettings {
+    /// As that of a child.
+    pub dedicated_login: bool,
+}
+
+impl MainSettings {
+    /// Reads and checks an account's stored settings.
+    pub fn read(value: &Value) -> Result<Self, SettingsError> {
+        read(value)
+    }
+}
+
+/// Reads settings; a refusal names the key at fault.
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, SettingsError> {
+    serde_json::from_value(value.clone())
+        .map_err(|error| SettingsError(fault::<T>(value, &error.to_string())))
+}
+
+/// serde tells what is wrong, but not where: each key is tried alone.
+fn fault<T: DeserializeOwned>(value: &Value, whole: &str) -> String {
+    let refused = |one: Value| serde_json::from_value::<T>(one).err();
+    for (section, inner) in value.as_object().into_iter().flatten() {
+        for (key, field) in inner.as_object().into_iter().flatten() {
+            if let Some(error) = refused(json!({section: {key: field}})) {
+                return format!("{section}.{key}: {error}");
+            }
+        }
+        if let Some(error) = refused(json!({section: inner})) {
+            return format!("{section}: {error}");
+        }
+    }
+    whole.to_owned()
 }
 
 /// What flows from main to a child.
@@ -136,7 +178,7 @@ pub struct AttributeCondition {
     /// With what: text, a number, true or false; for a dictionary the element's name. Not for `set` and `unset`.
     #[serde(default)]
     #[schema(value_type = Object)]
-    pub value: serde_json::Value,
+    pub value: Value,
 }
 
 /// How an attribute is compared.
@@ -249,9 +291,8 @@ pub struct SettingsError(pub String);
 
 impl ChildSettings {
     /// Reads and checks an account's stored settings.
-    pub fn read(value: &serde_json::Value) -> Result<Self, SettingsError> {
-        let settings: Self =
-            serde_json::from_value(value.clone()).map_err(|error| SettingsError(error.to_string()))?;
+    pub fn read(value: &Value) -> Result<Self, SettingsError> {
+        let settings: Self = read(value)?;
         settings.check()?;
         Ok(settings)
     }
@@ -283,7 +324,6 @@ impl ChildSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn an_empty_object_means_the_defaults() {
@@ -301,6 +341,23 @@ mod tests {
         ] {
             assert!(ChildSettings::read(&value).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn the_key_at_fault_is_named() {
+        for (value, key) in [
+            (json!({"catalog": {"images": true, "entities": ["ship"]}}), "catalog.entities: "),
+            (json!({"catalog": {"image": true}}), "catalog.image: "),
+            (json!({"orders": {"store": "x"}}), "orders.store: "),
+            (json!({"orders": 1}), "orders: "),
+            (json!({"order": {}}), "order: "),
+            (json!({"catalog": {"match_services_by": "article"}}), "catalog.match_services_by: "),
+        ] {
+            let refusal = ChildSettings::read(&value).unwrap_err().0;
+            assert!(refusal.starts_with(key), "{value}: {refusal}");
+        }
+        assert!(MainSettings::read(&json!({"dedicated_login": true})).unwrap().dedicated_login);
+        assert!(MainSettings::read(&json!({"catalog": {}})).is_err());
     }
 
     #[test]

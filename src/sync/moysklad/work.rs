@@ -72,6 +72,11 @@ impl Work {
         self.gateway.account(id, &token)
     }
 
+    /// Opens stored secrets; absent until one is configured.
+    pub(super) fn master_key(&self) -> Option<&MasterKey> {
+        self.master_key.as_ref()
+    }
+
     /// For one query or transaction: none is held over a call.
     pub(super) async fn conn(&self) -> Result<PooledConnection, ApiError> {
         self.pool.get().await.map_err(|error| HandlerError::from(error).into())

@@ -38,6 +38,11 @@ impl SyncTasks {
         Self { work: Work::new(settings, pool, master_key), turns: Turns::new(moysklad.parallel, pace) }
     }
 
+    /// What tasks may use, for work of another kind in the same process: clones share limits and caches.
+    pub(super) fn work(&self) -> Work {
+        self.work.clone()
+    }
+
     /// The child and the main account that the task works between, or why there is nothing to do. The account that is
     /// written to is the task's own; the payload names the other (`main_account` or `child_account`).
     async fn pair(&self, task: &Task) -> Result<Result<Pair, &'static str>, HandlerError> {

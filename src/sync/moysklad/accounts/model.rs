@@ -1,6 +1,7 @@
 //! What an account is, and what it may become.
 
 use crate::db::schema::moysklad_accounts;
+use crate::sync::moysklad::settings::{ChildSettings, MainSettings, SettingsError};
 use chrono::{DateTime, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -35,6 +36,12 @@ pub enum AccountError {
          set it and restart"
     )]
     NoMasterKey,
+    /// A stored secret was sealed with another key.
+    #[error("{}", crate::crypto::CryptoError::CannotOpen)]
+    WrongMasterKey,
+    /// The settings of its sync are not acceptable; names the key at fault.
+    #[error("settings: {0}")]
+    Settings(#[from] SettingsError),
     /// A main account that children still follow.
     #[error("other accounts follow this one: link them to another main account or remove them first")]
     HasChildren,
@@ -166,6 +173,8 @@ pub struct Account {
         select_expression_type = diesel::dsl::IsNotNull<moysklad_accounts::sealed_token>,
     )]
     pub has_token: bool,
+    /// Whom its token acts as in MoySklad's audit, as far as that is known.
+    pub own_uid: Option<String>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -220,8 +229,14 @@ impl AccountChange {
             }
             _ => Ok(()),
         }?;
-        if self.settings.as_ref().is_some_and(|settings| !settings.is_object() || holds_nul(settings)) {
-            return invalid("settings", "must be a JSON object without NUL characters");
+        if let Some(settings) = &self.settings {
+            if !settings.is_object() || holds_nul(settings) {
+                return invalid("settings", "must be a JSON object without NUL characters");
+            }
+            match self.role {
+                Role::Main => MainSettings::read(settings).map(drop)?,
+                Role::Child => ChildSettings::read(settings).map(drop)?,
+            }
         }
         // It goes into a header line.
         let readable = |token: &SecretString| {
@@ -278,6 +293,9 @@ mod tests {
         assert_eq!(field(&AccountChange { parent_account_id: own, ..child() }), Some("parent_account_id"));
         assert_eq!(field(&AccountChange { settings: Some(json!([])), ..child() }), Some("settings"));
         assert_eq!(field(&AccountChange { settings: Some(json!({"a": "\0"})), ..child() }), Some("settings"));
+        let misspelt = AccountChange { settings: Some(json!({"catalog": {"image": true}})), ..child() };
+        let refusal = misspelt.check(Uuid::from_u128(2)).unwrap_err().to_string();
+        assert!(refusal.starts_with("settings: catalog.image: "), "{refusal}");
         for token in ["", "two words", "line\r\nbreak", "ключ"] {
             assert_eq!(field(&AccountChange { token: Some(token.into()), ..child() }), Some("access_token"));
         }

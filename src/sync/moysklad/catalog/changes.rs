@@ -150,6 +150,22 @@ pub(super) async fn hold(
     Ok(())
 }
 
+/// It is not brought to the child before this time.
+pub(super) async fn postpone(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+    version: i64,
+    until: chrono::DateTime<chrono::Utc>,
+    why: &str,
+) -> QueryResult<()> {
+    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
+    diesel::update(row)
+        .set((dsl::due_at.eq(until), dsl::error.eq(why), dsl::updated_fields.eq(None::<Value>)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Something new is in the child: what waited for another entity may go on.
 pub(super) async fn unblock(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<usize> {
     let blocked = dsl::moysklad_changes

@@ -189,6 +189,7 @@ impl Drain<'_> {
             let mut again = Vec::new();
             if round == 0 {
                 let writes = self.decide(kind, items, &mut again).await?;
+                let writes = self.let_pass(kind, writes).await?;
                 let alone = writes.len() == 1;
                 let mut writes = writes.into_iter().peekable();
                 while writes.peek().is_some() {
@@ -203,6 +204,7 @@ impl Drain<'_> {
                 // One after another: each may be the counterpart that the next finds.
                 for item in items {
                     let writes = self.decide(kind, vec![item], &mut again).await?;
+                    let writes = self.let_pass(kind, writes).await?;
                     self.write_alone(writes, &mut again).await?;
                 }
             }

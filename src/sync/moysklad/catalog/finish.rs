@@ -118,7 +118,8 @@ impl Drain<'_> {
         };
         self.report.count(&change, word, &projection.outcome(text));
         self.log(&change, child_id, text, strategy_name, fields.as_deref(), projection.skipped(), None);
-        if let Some(child_id) = child_id.filter(|_| fields.is_some()) {
+        // Of one that was there it was noted before the write.
+        if let Some(child_id) = child_id.filter(|_| text == "created") {
             let mut conn = self.cx.conn().await?;
             loops::wrote(&mut conn, self.pair.child_id(), change.kind.keyword(), &[child_id]).await?;
         }
@@ -130,6 +131,12 @@ impl Drain<'_> {
         self.report.count(&change, why, why);
         self.log(&change, None, "skipped", "skipped", None, &[why.to_owned()], None);
         self.remove(&change).await
+    }
+
+    /// It is not written now.
+    pub(super) fn report_held(&mut self, change: &Change, why: &str) {
+        self.report.count(change, "held", why);
+        self.log(change, None, "held", "skipped", None, &[], Some(why));
     }
 
     /// Another entity must be in the child first.
@@ -170,13 +177,15 @@ impl Drain<'_> {
         if mapping.written_hash.as_deref() == Some(ARCHIVED) {
             return self.skip(change, "no change").await;
         }
-        mappings::note(&mut *self.cx.conn().await?, key, None, None).await.map_err(broken)?;
+        let mut conn = self.cx.conn().await?;
+        mappings::note(&mut conn, key, None, None).await.map_err(broken)?;
+        loops::wrote(&mut conn, self.pair.child_id(), kind.keyword(), &[mapping.child_id]).await?;
+        drop(conn);
         let body = json!({"archived": true});
         match self.child.update(routes(kind).update, &path_of(kind, mapping.child_id), &body).await {
             Ok(_) => {
                 let mut conn = self.cx.conn().await?;
                 mappings::note(&mut conn, key, Some(ARCHIVED), Some(&json!({}))).await.map_err(broken)?;
-                loops::wrote(&mut conn, self.pair.child_id(), kind.keyword(), &[mapping.child_id]).await?;
                 drop(conn);
                 self.report.count(&change, "archived", "archived: main has deleted it");
                 let fields = ["archived".to_owned()];

@@ -9,6 +9,7 @@ mod dependencies;
 mod drain;
 mod filters;
 mod finish;
+mod held;
 mod matching;
 mod routes;
 mod strategy;

@@ -24,9 +24,9 @@ const CHARACTERISTIC_GONE: [u64; 2] = [10_000, 10_001];
 
 /// One entity that is to be written.
 pub(super) struct Write {
-    item: Item,
+    pub(super) item: Item,
     /// The child's entity; `None`: a new one.
-    target: Option<Uuid>,
+    pub(super) target: Option<Uuid>,
     body: Value,
     /// Components of a bundle that main's no longer has.
     extra: Vec<Uuid>,

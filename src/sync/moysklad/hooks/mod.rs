@@ -1,1 +1,305 @@
-//! The webhooks that accounts need: set up, checked, switched on again.
+//! The webhooks that accounts need: set up, checked, mended, removed.
+
+mod plan;
+mod wire;
+
+pub(super) use plan::{Action, Wanted, of_child, of_main};
+
+use super::accounts::{self, Account, AccountError, Credentials, Role, Status};
+use super::api::{self, AccountApi, ApiError};
+use super::settings::{ChildSettings, SettingsError};
+use super::work::Work;
+use crate::config::Settings;
+use crate::crypto::MasterKey;
+use crate::db::{Pool, PoolError};
+use crate::queue::HandlerError;
+use diesel_async::AsyncPgConnection;
+use plan::{Own, Step};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Why webhooks cannot be looked after.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// MoySklad would take neither the webhooks nor the header that keeps own writes quiet.
+    #[error(
+        "APP_URL must have a host with a dot, such as https://hooks.example.com: MoySklad refuses any other one in the \
+         header that prevents loops, so no webhook is set up"
+    )]
+    Prefix,
+    /// The URL of a webhook would be too long.
+    #[error("{0}")]
+    Url(String),
+    /// It takes no part now.
+    #[error("the account is {0}; make it active first")]
+    NotActive(&'static str),
+    /// A child's settings cannot be read.
+    #[error("account {0}: settings: {1}")]
+    Settings(Uuid, SettingsError),
+    /// The account, or its secret.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// MoySklad did not do it.
+    #[error("{0}")]
+    Api(String),
+    /// No connection to the database.
+    #[error("no connection to the database: {0}")]
+    Pool(#[from] PoolError),
+}
+
+impl From<diesel::result::Error> for HookError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Account(error.into())
+    }
+}
+
+/// What a setup did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SetupReport {
+    /// Webhooks that were there as they should be.
+    pub kept: usize,
+    /// Webhooks that were missing.
+    pub created: usize,
+    /// Ours that were switched off, had an old URL or told too little.
+    pub mended: usize,
+    /// Ours that are not needed.
+    pub removed: usize,
+    /// What could not be done, and why.
+    pub problems: Vec<String>,
+}
+
+impl SetupReport {
+    /// Whether anything was not as it should be.
+    pub fn changed(&self) -> bool {
+        self.created + self.mended + self.removed + self.problems.len() > 0
+    }
+}
+
+/// Webhooks of accounts.
+#[derive(Clone)]
+pub struct Hooks {
+    work: Work,
+}
+
+impl Hooks {
+    /// For these settings.
+    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
+        Self { work: Work::new(settings, pool, master_key) }
+    }
+
+    pub(super) fn of(work: Work) -> Self {
+        Self { work }
+    }
+
+    /// Makes the secrets of these accounts' URLs; true if one is new. Every receiver must know it before the first webhook
+    /// comes: it takes [`crate::reload::POLL`] until they do.
+    pub async fn prepare(&self, accounts: &[Uuid]) -> Result<bool, HookError> {
+        self.check_prefix()?;
+        let mut conn = self.work.pool.get().await?;
+        let mut fresh = false;
+        for id in accounts {
+            let (token, made) = accounts::ensure_hook_token(&mut conn, self.work.master_key(), *id).await?;
+            Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
+            fresh |= made;
+        }
+        Ok(fresh)
+    }
+
+    /// Makes the account's webhooks exactly those that its role and settings need. Those of others are never touched.
+    pub async fn setup(&self, id: Uuid) -> Result<SetupReport, HookError> {
+        self.check_prefix()?;
+        let (credentials, own, needed) = self.look(id).await?;
+        let api = self.api(&credentials).await?;
+        match self.make_so(&api, &own, &needed).await {
+            Ok(report) => {
+                self.learn_uid(&api).await;
+                Ok(report)
+            }
+            Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
+        }
+    }
+
+    async fn make_so(
+        &self,
+        api: &AccountApi,
+        own: &Own,
+        needed: &BTreeSet<Wanted>,
+    ) -> Result<SetupReport, ApiError> {
+        let mut report = SetupReport { kept: needed.len(), ..SetupReport::default() };
+        let mut there = wire::list(api).await?;
+        let steps = plan::steps(&there, needed, own);
+        let needless: Vec<Uuid> = steps
+            .iter()
+            .filter_map(|step| if let Step::Remove { id, .. } = step { Some(*id) } else { None })
+            .collect();
+        wire::remove(api, &needless).await?;
+        report.removed = needless.len();
+        for step in &steps {
+            let (done, wanted) = match step {
+                Step::Remove { .. } => continue,
+                Step::Create(wanted) => (wire::create(api, wanted, &own.url).await, wanted),
+                Step::Mend { id, wanted, .. } => (wire::mend(api, *id, wanted, &own.url).await, wanted),
+            };
+            report.kept -= 1;
+            match (done, step) {
+                (Ok(()), Step::Create(_)) => report.created += 1,
+                (Ok(()), _) => report.mended += 1,
+                (Err(error @ ApiError::TokenRefused { .. }), _) => return Err(error),
+                // Somebody has just made the same one, another node perhaps: it is ours, whatever else it is.
+                (Err(error), Step::Create(_)) if error.code() == Some(30003) => {
+                    there = wire::list(api).await?;
+                    self.adopt(api, own, wanted, &there).await?;
+                    report.mended += 1;
+                }
+                (Err(error), _) => report.problems.push(wire::explain(&error, wanted, &there, own)),
+            }
+        }
+        Ok(report)
+    }
+
+    async fn adopt(
+        &self,
+        api: &AccountApi,
+        own: &Own,
+        wanted: &Wanted,
+        there: &[plan::Hook],
+    ) -> Result<(), ApiError> {
+        for step in plan::steps(there, &BTreeSet::from([*wanted]), own) {
+            if let Step::Mend { id, wanted, .. } = step {
+                wire::mend(api, id, &wanted, &own.url).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every webhook of this gateway from the account; those of others stay. Gives how many there were.
+    pub async fn delete_all(&self, id: Uuid) -> Result<usize, HookError> {
+        let credentials = self.credentials(id).await?;
+        let api = self.api(&credentials).await?;
+        let own = Own::new(self.app_url(), None).map_err(HookError::Url)?;
+        let removed = async {
+            let there = wire::list(&api).await?;
+            let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
+            wire::remove(&api, &ours).await?;
+            Ok(ours.len())
+        };
+        match removed.await {
+            Ok(removed) => {
+                // Or the next check would set them up again.
+                accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
+                Ok(removed)
+            }
+            Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
+        }
+    }
+
+    /// What is wrong with the account's webhooks; empty if nothing is.
+    pub async fn flaws(&self, id: Uuid) -> Result<Vec<String>, HookError> {
+        self.check_prefix()?;
+        if !accounts::has_hook_token(&mut *self.work.pool.get().await?, id).await? {
+            return Ok(vec![format!(
+                "its webhooks are not set up: run `hookgate webhook setup --account {id}`"
+            )]);
+        }
+        let (credentials, own, needed) = self.look(id).await?;
+        let api = self.api(&credentials).await?;
+        let there = match wire::list(&api).await {
+            Ok(there) => there,
+            Err(error) => return Err(HookError::Api(told(&self.work, &credentials, error).await)),
+        };
+        let flaws = plan::steps(&there, &needed, &own).into_iter().map(|step| match step {
+            Step::Create(wanted) => format!("{wanted}: missing"),
+            Step::Mend { wanted, flaw, .. } => format!("{wanted}: {flaw}"),
+            Step::Remove { what, .. } => format!("{what}: not needed"),
+        });
+        Ok(flaws.collect())
+    }
+
+    /// An active account, the URL of its webhooks, and which it needs.
+    async fn look(&self, id: Uuid) -> Result<(Credentials, Own, BTreeSet<Wanted>), HookError> {
+        let credentials = self.credentials(id).await?;
+        if credentials.account.status != Status::Active {
+            return Err(HookError::NotActive(credentials.account.status.as_str()));
+        }
+        let mut conn = self.work.pool.get().await?;
+        let (token, _) = accounts::ensure_hook_token(&mut conn, self.work.master_key(), id).await?;
+        let own = Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
+        let needed = needed(&mut conn, &credentials.account).await?;
+        Ok((credentials, own, needed))
+    }
+
+    async fn credentials(&self, id: Uuid) -> Result<Credentials, HookError> {
+        let found = accounts::credentials(&mut *self.work.pool.get().await?, id).await?;
+        Ok(found.ok_or(AccountError::Unknown)?)
+    }
+
+    async fn api(&self, credentials: &Credentials) -> Result<AccountApi, HookError> {
+        match self.work.api(credentials) {
+            Ok(api) => Ok(api),
+            Err(error) => Err(HookError::Api(told(&self.work, credentials, error).await)),
+        }
+    }
+
+    /// Notes whom the token acts as; without that knowledge only a second line of defence is missing.
+    async fn learn_uid(&self, api: &AccountApi) {
+        let text = |reply: Value, name: &str| reply[name].as_str().map(str::to_owned);
+        let uid = match api.get("GET /context/employee", "/context/employee", &[]).await {
+            Ok(employee) => text(employee, "uid"),
+            // Error 55006: it is a solution's.
+            Err(_) => match api.get("GET /context/application", "/context/application", &[]).await {
+                Ok(application) => text(application, "appUid"),
+                Err(error) => {
+                    tracing::debug!(account = %api.id(), %error, "whom the token acts as is not known");
+                    None
+                }
+            },
+        };
+        if let (Some(uid), Ok(mut conn)) = (uid, self.work.pool.get().await)
+            && let Err(error) = accounts::set_own_uid(&mut conn, api.id(), &uid).await
+        {
+            tracing::warn!(account = %api.id(), error = crate::db::error_kind(&error), "an account's uid is not noted");
+        }
+    }
+
+    fn app_url(&self) -> &url::Url {
+        &self.work.settings.receiver.app_url
+    }
+
+    fn check_prefix(&self) -> Result<(), HookError> {
+        if api::is_accepted_prefix(self.app_url()) { Ok(()) } else { Err(HookError::Prefix) }
+    }
+}
+
+/// An error in words; a dead token suspends its account.
+pub(super) async fn told(work: &Work, credentials: &Credentials, error: ApiError) -> String {
+    if matches!(error, ApiError::TokenRefused { .. })
+        && let Ok(mut conn) = work.pool.get().await
+        && accounts::suspend(&mut conn, credentials).await.unwrap_or_default()
+    {
+        tracing::warn!(account = %credentials.account.account_id, "MoySklad refused the token: the account is suspended");
+    }
+    match error {
+        ApiError::Work(HandlerError::Defer { reason, .. }) => reason,
+        error => error.to_string(),
+    }
+}
+
+/// The webhooks that an account needs; the same tell a sweep what to look for.
+pub(super) async fn needed(
+    conn: &mut AsyncPgConnection,
+    account: &Account,
+) -> Result<BTreeSet<Wanted>, HookError> {
+    let read = |account: &Account| {
+        ChildSettings::read(&account.settings).map_err(|error| HookError::Settings(account.account_id, error))
+    };
+    match account.role {
+        Role::Child => Ok(of_child(&read(account)?)),
+        Role::Main => {
+            let children = accounts::children(conn, account.account_id).await?;
+            let taking_part = children.iter().filter(|child| child.status != Status::Inactive);
+            Ok(of_main(&taking_part.map(read).collect::<Result<Vec<_>, _>>()?))
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Writes that a loop breaker holds back, and the note of those that it lets pass.
+
+use super::changes;
+use super::drain::Drain;
+use super::writes::Write;
+use crate::sync::moysklad::api::ApiError;
+use crate::sync::moysklad::loops;
+use crate::sync::moysklad::settings::EntityKind;
+use crate::sync::moysklad::work::broken;
+use uuid::Uuid;
+
+impl Drain<'_> {
+    /// The writes that may go out now, noted as such before they do; the others wait until their breaker is reset.
+    pub(super) async fn let_pass(
+        &mut self,
+        kind: EntityKind,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Write>, ApiError> {
+        let targets: Vec<Uuid> = writes.iter().filter_map(|write| write.target).collect();
+        if targets.is_empty() {
+            return Ok(writes);
+        }
+        let (child, keyword) = (self.pair.child_id(), kind.keyword());
+        let mut conn = self.cx.conn().await?;
+        let held = loops::may_write(&mut conn, child, keyword, &targets).await?;
+        let free: Vec<Uuid> = targets.into_iter().filter(|id| !held.contains_key(id)).collect();
+        loops::wrote(&mut conn, child, keyword, &free).await?;
+        let mut pass = Vec::new();
+        for write in writes {
+            let Some(until) = write.target.and_then(|id| held.get(&id)) else {
+                pass.push(write);
+                continue;
+            };
+            let change = &write.item.change;
+            let text = format!("held by its loop breaker until {}", until.to_rfc3339());
+            if let Some(version) = change.version {
+                let place = (child, self.pair.main_id(), keyword, change.main_id);
+                changes::postpone(&mut conn, place, version, *until, &text).await.map_err(broken)?;
+            }
+            self.report_held(change, &text);
+        }
+        Ok(pass)
+    }
+}

@@ -1,0 +1,83 @@
+//! What a sweep found, as events: as if their webhooks had come.
+
+use super::listing::Entry;
+use crate::inbox::{NewEvent, Status};
+use crate::sync::moysklad::hooks::Action;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// What ids of events that sweeps find begin with.
+pub(super) const SWEEP: &str = "sweep";
+
+/// How the events of one sweep are made.
+pub(super) struct Search<'a> {
+    /// Where it was found.
+    pub(super) account: Uuid,
+    /// `MOYSKLAD_BASE_URL`.
+    pub(super) base: &'a str,
+}
+
+impl Search<'_> {
+    /// Something is there that may have changed.
+    pub(super) fn there(&self, kind: &str, action: Action, entry: &Entry) -> NewEvent {
+        let version = entry.updated.timestamp_millis().to_string();
+        self.event(kind, action, entry.id, &version, Some(entry.updated))
+    }
+
+    /// Something is no longer there.
+    pub(super) fn gone(&self, kind: &str, id: Uuid) -> NewEvent {
+        self.event(kind, Action::Delete, id, "gone", None)
+    }
+
+    fn event(
+        &self,
+        kind: &str,
+        action: Action,
+        id: Uuid,
+        version: &str,
+        occurred_at: Option<DateTime<Utc>>,
+    ) -> NewEvent {
+        let body = json!({
+            "meta": {"type": kind, "href": format!("{}/entity/{kind}/{id}", self.base)},
+            "action": action.word(),
+            "accountId": self.account,
+        });
+        NewEvent {
+            id: Uuid::now_v7(),
+            provider: "moysklad".to_owned(),
+            event_id: format!("{SWEEP}:{}/{kind}/{id}@{version}", self.account),
+            event_type: format!("{kind}.{}", action.word()),
+            subject: Some(id.to_string()),
+            occurred_at,
+            body: body.to_string().into(),
+            envelope: None,
+            headers: Value::Object(serde_json::Map::new()).to_string(),
+            status: Status::Received,
+            error: None,
+            second_key: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_change_found_again_is_the_same_event() {
+        let search = Search { account: Uuid::from_u128(1), base: "https://h/1.2" };
+        let entry = |millis| Entry {
+            id: Uuid::from_u128(2),
+            updated: DateTime::from_timestamp_millis(millis).unwrap(),
+        };
+        let first = search.there("product", Action::Update, &entry(1));
+        assert_eq!(first.event_type, "product.UPDATE");
+        assert_eq!(first.event_id, search.there("product", Action::Update, &entry(1)).event_id);
+        assert_ne!(first.event_id, search.there("product", Action::Update, &entry(2)).event_id);
+        assert_ne!(first.event_id, search.gone("product", entry(1).id).event_id);
+        let body: Value = serde_json::from_slice(&first.body).unwrap();
+        assert_eq!(body["accountId"], Uuid::from_u128(1).to_string());
+        assert!(body.get("updatedFields").is_none());
+    }
+}

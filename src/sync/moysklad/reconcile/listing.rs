@@ -1,0 +1,164 @@
+//! Pages of an account's entities, in the order of their last change (facts/moysklad.md 4.4, 4.5).
+
+use crate::queue::HandlerError;
+use crate::sync::moysklad::api::{AccountApi, ApiError};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// MoySklad's clock is Moscow's: UTC+3 all year.
+const MOSCOW: TimeDelta = TimeDelta::hours(3);
+/// The longest page.
+const PAGE: usize = 1000;
+/// How many ids fit into one URL with room to spare.
+pub(super) const IDS: usize = 60;
+
+/// An entity that a list showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) id: Uuid,
+    pub(super) updated: DateTime<Utc>,
+}
+
+/// Where a list goes on. There is no snapshot, and an offset alone would skip rows while others change: pages are told
+/// apart by the time of the last row, and by an offset only among rows of that very time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    since: DateTime<Utc>,
+    offset: usize,
+}
+
+impl Place {
+    /// Whatever changed at this time or later.
+    pub(super) fn since(since: DateTime<Utc>) -> Self {
+        Self { since, offset: 0 }
+    }
+
+    /// Everything.
+    pub(super) fn beginning() -> Self {
+        // Earlier dates are refused: 1970-01-01 03:00:00 by Moscow's clock.
+        Self::since(DateTime::UNIX_EPOCH)
+    }
+
+    /// After a page that came from here; `None` if it was the last one.
+    fn after(&self, page: &[Entry], limit: usize) -> Option<Self> {
+        let last = page.last().filter(|_| page.len() >= limit)?;
+        if last.updated > self.since {
+            // Rows of that time that this page showed already come once more.
+            return Some(Self::since(last.updated));
+        }
+        Some(Self { since: self.since, offset: self.offset + page.len() })
+    }
+}
+
+/// One page, and where the next one begins.
+pub(super) struct Page {
+    pub(super) entries: Vec<Entry>,
+    pub(super) next: Option<Place>,
+    /// How many rows there are from the place on, by MoySklad's count.
+    pub(super) size: u64,
+}
+
+/// Reads one page of all entities of a type, archived ones too.
+pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<Page, ApiError> {
+    let mut filter = format!("updated>={}", moscow(place.since));
+    if can_be_archived(kind) {
+        filter.push_str(";archived=true;archived=false");
+    }
+    let query = [
+        ("filter", filter),
+        ("order", "updated,asc".to_owned()),
+        ("limit", PAGE.to_string()),
+        ("offset", place.offset.to_string()),
+    ];
+    let reply = api.get(route(kind), &format!("/entity/{kind}"), &query).await?;
+    let entries = entries(&reply, kind)?;
+    let next = place.after(&entries, PAGE);
+    let size = reply["meta"]["size"].as_u64().unwrap_or(entries.len() as u64);
+    Ok(Page { entries, next, size })
+}
+
+/// Those of these ids (at most [`IDS`]) that are there, archived ones too: with ids that filter is ignored.
+pub(super) async fn among(api: &AccountApi, kind: &str, ids: &[Uuid]) -> Result<Vec<Entry>, ApiError> {
+    let filter = ids.iter().map(|id| format!("id={id}")).collect::<Vec<_>>().join(";");
+    let query = [("filter", filter), ("limit", PAGE.to_string())];
+    entries(&api.get(route(kind), &format!("/entity/{kind}"), &query).await?, kind)
+}
+
+fn entries(reply: &Value, kind: &str) -> Result<Vec<Entry>, ApiError> {
+    let unreadable = || HandlerError::Retry(format!("moysklad: the list of {kind} cannot be read"));
+    let rows = reply["rows"].as_array().ok_or_else(unreadable)?;
+    let read = |row: &Value| {
+        let id = row["id"].as_str()?.parse().ok()?;
+        // Folders may come without a time of change; then each sweep looks at all of them.
+        let updated = row["updated"].as_str().and_then(from_moscow).unwrap_or(DateTime::UNIX_EPOCH);
+        Some(Entry { id, updated })
+    };
+    Ok(rows.iter().map(read).collect::<Option<Vec<_>>>().ok_or_else(unreadable)?)
+}
+
+fn can_be_archived(kind: &str) -> bool {
+    matches!(kind, "product" | "variant" | "bundle" | "service")
+}
+
+/// For logs and metrics, which want few different names.
+fn route(kind: &str) -> &'static str {
+    match kind {
+        "product" => "GET /entity/product",
+        "variant" => "GET /entity/variant",
+        "bundle" => "GET /entity/bundle",
+        "service" => "GET /entity/service",
+        "productfolder" => "GET /entity/productfolder",
+        "customerorder" => "GET /entity/customerorder",
+        "retaildemand" => "GET /entity/retaildemand",
+        "purchaseorder" => "GET /entity/purchaseorder",
+        _ => "GET /entity/{type}",
+    }
+}
+
+fn moscow(time: DateTime<Utc>) -> String {
+    (time + MOSCOW).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+fn from_moscow(text: &str) -> Option<DateTime<Utc>> {
+    let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    Some(naive.and_utc() - MOSCOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn entry(n: u128, updated: &str) -> Entry {
+        Entry { id: Uuid::from_u128(n), updated: at(updated) }
+    }
+
+    #[test]
+    fn times_are_moscows() {
+        assert_eq!(moscow(at("2026-01-23T07:44:23.5Z")), "2026-01-23 10:44:23.500");
+        assert_eq!(from_moscow("2026-01-23 10:44:23.500"), Some(at("2026-01-23T07:44:23.5Z")));
+        assert_eq!(moscow(DateTime::UNIX_EPOCH), "1970-01-01 03:00:00.000");
+    }
+
+    #[test]
+    fn the_next_page_begins_at_the_time_of_the_last_row() {
+        let place = Place::since(at("2026-01-01T00:00:00Z"));
+        let page = [entry(1, "2026-01-01T00:00:00Z"), entry(2, "2026-01-02T00:00:00Z")];
+        assert_eq!(place.after(&page, 2), Some(Place::since(at("2026-01-02T00:00:00Z"))));
+        assert_eq!(place.after(&page, 3), None, "a short page is the last one");
+    }
+
+    #[test]
+    fn more_rows_of_one_time_than_a_page_holds_come_by_offset() {
+        let place = Place::since(at("2026-01-01T00:00:00Z"));
+        let page = [entry(1, "2026-01-01T00:00:00Z"), entry(2, "2026-01-01T00:00:00Z")];
+        let second = place.after(&page, 2).unwrap();
+        assert_eq!(second, Place { offset: 2, ..place });
+        assert_eq!(second.after(&page, 2).unwrap().offset, 4);
+    }
+}

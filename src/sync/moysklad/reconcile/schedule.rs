@@ -1,0 +1,143 @@
+//! The table `moysklad_sweeps`: what is done for each account again and again, by one node at a time.
+//!
+//! A lease in the row, not a lock in a session: no connection is held while MoySklad is asked, and a node that dies loses
+//! its turn by itself.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A silent node keeps its turn for this long.
+const LEASE_SECONDS: f64 = 300.0;
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Webhooks are checked and mended.
+    Hooks,
+    /// What no webhook told of is looked for.
+    Reconcile,
+}
+
+impl Job {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Hooks => "hooks",
+            Self::Reconcile => "reconcile",
+        }
+    }
+}
+
+/// An account whose turn it is.
+#[derive(Debug, QueryableByName)]
+pub(super) struct Turn {
+    #[diesel(sql_type = SqlUuid)]
+    pub(super) account_id: Uuid,
+    /// Every change before this has been looked at.
+    #[diesel(sql_type = Timestamptz)]
+    pub(super) seen_until: DateTime<Utc>,
+    /// When the turn began.
+    #[diesel(sql_type = Timestamptz)]
+    pub(super) began: DateTime<Utc>,
+}
+
+/// Puts new accounts on the list. What was there before them is an import's affair, so the first turn is one interval
+/// away.
+pub(super) async fn register(conn: &mut AsyncPgConnection, job: Job, every: Duration) -> QueryResult<usize> {
+    diesel::sql_query(
+        "INSERT INTO moysklad_sweeps (account_id, job, due_at)
+         SELECT account_id, $1, now() + make_interval(secs => $2) FROM moysklad_accounts
+         WHERE status = 'active' ON CONFLICT DO NOTHING",
+    )
+    .bind::<Text, _>(job.word())
+    .bind::<Double, _>(every.as_secs_f64())
+    .execute(conn)
+    .await
+}
+
+/// Takes the turn of an account that is due; no other node gets it meanwhile. Webhooks are looked after only where they
+/// have been set up.
+///
+/// Raw because diesel says no SKIP LOCKED in a subquery of an update.
+pub(super) async fn claim(
+    conn: &mut AsyncPgConnection,
+    job: Job,
+    every: Duration,
+    owner: Uuid,
+) -> QueryResult<Option<Turn>> {
+    diesel::sql_query(
+        "UPDATE moysklad_sweeps AS sweep SET due_at = now() + make_interval(secs => $2), lease_owner = $3,
+             lease_until = now() + make_interval(secs => $4)
+         WHERE sweep.job = $1 AND sweep.account_id = (
+             SELECT due.account_id FROM moysklad_sweeps AS due JOIN moysklad_accounts AS account USING (account_id)
+             WHERE due.job = $1 AND due.due_at <= now() AND (due.lease_until IS NULL OR due.lease_until < now())
+                 AND account.status = 'active' AND ($1 <> 'hooks' OR account.sealed_hook_token IS NOT NULL)
+             ORDER BY due.due_at LIMIT 1 FOR UPDATE OF due SKIP LOCKED)
+         RETURNING sweep.account_id, sweep.seen_until, now() AS began",
+    )
+    .bind::<Text, _>(job.word())
+    .bind::<Double, _>(every.as_secs_f64())
+    .bind::<SqlUuid, _>(owner)
+    .bind::<Double, _>(LEASE_SECONDS)
+    .get_result(conn)
+    .await
+    .optional()
+}
+
+/// Keeps the turn: there is more to do.
+pub(super) async fn extend(
+    conn: &mut AsyncPgConnection,
+    job: &str,
+    account: Uuid,
+    owner: Uuid,
+) -> QueryResult<bool> {
+    let rows = diesel::sql_query(
+        "UPDATE moysklad_sweeps SET lease_until = now() + make_interval(secs => $4)
+         WHERE job = $1 AND account_id = $2 AND lease_owner = $3",
+    )
+    .bind::<Text, _>(job)
+    .bind::<SqlUuid, _>(account)
+    .bind::<SqlUuid, _>(owner)
+    .bind::<Double, _>(LEASE_SECONDS)
+    .execute(conn)
+    .await?;
+    Ok(rows > 0)
+}
+
+/// Ends a turn. After a failure nothing counts as seen.
+pub(super) async fn finish(
+    conn: &mut AsyncPgConnection,
+    job: Job,
+    turn: &Turn,
+    owner: Uuid,
+    error: Option<&str>,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE moysklad_sweeps SET lease_until = NULL, lease_owner = NULL, finished_at = now(), last_error = $4,
+             seen_until = CASE WHEN $4 IS NULL THEN $5 ELSE seen_until END
+         WHERE job = $1 AND account_id = $2 AND lease_owner = $3",
+    )
+    .bind::<Text, _>(job.word())
+    .bind::<SqlUuid, _>(turn.account_id)
+    .bind::<SqlUuid, _>(owner)
+    .bind::<Nullable<Text>, _>(error)
+    .bind::<Timestamptz, _>(turn.began)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+impl Turn {
+    /// Keeps a turn of this job.
+    pub(super) async fn extend(
+        &self,
+        conn: &mut AsyncPgConnection,
+        job: Job,
+        owner: Uuid,
+    ) -> QueryResult<bool> {
+        extend(conn, job.word(), self.account_id, owner).await
+    }
+}

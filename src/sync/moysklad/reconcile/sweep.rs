@@ -1,0 +1,219 @@
+//! One sweep of one account: what has changed since the last one, and what is gone.
+
+use super::found::Search;
+use super::listing::{self, Entry, IDS, Place};
+use super::schedule::{Job, Turn};
+use crate::db::schema::moysklad_mappings::dsl;
+use crate::inbox::{self, NewEvent};
+use crate::queue::HandlerError;
+use crate::sync::moysklad::accounts::{self, Credentials, Role, Status};
+use crate::sync::moysklad::api::{AccountApi, ApiError};
+use crate::sync::moysklad::hooks::{self, Action, HookError};
+use crate::sync::moysklad::work::{Work, broken};
+use chrono::TimeDelta;
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// Clocks differ, and a change may show in the list a little after its time.
+const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+/// When more than this many, and more than half of all, are gone at once, it is more likely that a list is not shown to this
+/// token any more: nothing is deleted then.
+const MANY: usize = 20;
+
+/// What a sweep brought to light.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Changes that were not known by this name.
+    pub(super) changed: usize,
+    /// Mapped entities that are gone.
+    pub(super) gone: usize,
+}
+
+/// Sweeps the account; `owner` has its turn.
+pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found, HookError> {
+    let mut conn = work.pool.get().await?;
+    let Some(credentials) = accounts::credentials(&mut conn, turn.account_id).await? else {
+        return Ok(Found::default());
+    };
+    let needed = hooks::needed(&mut conn, &credentials.account).await?;
+    drop(conn);
+    let mut kinds: BTreeMap<&'static str, BTreeSet<Action>> = BTreeMap::new();
+    for wanted in needed {
+        kinds.entry(wanted.entity_type).or_default().insert(wanted.action);
+    }
+    let found = async {
+        let sweep = Sweep { work, turn, owner, api: work.api(&credentials)?, credentials: &credentials };
+        let mut found = Found::default();
+        for (kind, actions) in &kinds {
+            if actions.contains(&Action::Update) {
+                found.changed += sweep.changed(kind).await?;
+            }
+            if actions.contains(&Action::Delete) {
+                found.gone += sweep.gone(kind).await?;
+            }
+        }
+        Ok(found)
+    };
+    match found.await {
+        Ok(found) => Ok(found),
+        Err(error) => Err(HookError::Api(hooks::told(work, &credentials, error).await)),
+    }
+}
+
+struct Sweep<'a> {
+    work: &'a Work,
+    turn: &'a Turn,
+    owner: Uuid,
+    api: AccountApi,
+    credentials: &'a Credentials,
+}
+
+impl Sweep<'_> {
+    fn search(&self) -> Search<'_> {
+        Search { account: self.turn.account_id, base: self.api.base() }
+    }
+
+    /// Brings in what has changed since the last sweep.
+    async fn changed(&self, kind: &str) -> Result<usize, ApiError> {
+        let mut place = Some(Place::since(self.turn.seen_until - OVERLAP));
+        let mut found = 0;
+        while let Some(here) = place {
+            let page = listing::page(&self.api, kind, &here).await?;
+            let mut conn = self.work.conn().await?;
+            let new = self.not_mapped(&mut conn, kind, &page.entries).await.map_err(broken)?;
+            let search = self.search();
+            let events: Vec<NewEvent> = page
+                .entries
+                .iter()
+                .map(|entry| {
+                    // What a filter leaves out on its way to a child is judged when it is created.
+                    let action = if new.contains(&entry.id) { Action::Create } else { Action::Update };
+                    search.there(kind, action, entry)
+                })
+                .collect();
+            found += self.store(&mut conn, &events).await?;
+            place = page.next;
+        }
+        Ok(found)
+    }
+
+    /// Those that not every active child has.
+    async fn not_mapped(
+        &self,
+        conn: &mut AsyncPgConnection,
+        kind: &str,
+        entries: &[Entry],
+    ) -> QueryResult<BTreeSet<Uuid>> {
+        if self.credentials.account.role == Role::Child {
+            return Ok(BTreeSet::new());
+        }
+        let main = self.turn.account_id;
+        let children = accounts::children(conn, main).await?;
+        let active: Vec<Uuid> = children
+            .iter()
+            .filter(|child| child.status == Status::Active)
+            .map(|child| child.account_id)
+            .collect();
+        let mut ids: BTreeSet<Uuid> = entries.iter().map(|entry| entry.id).collect();
+        let mapped: Vec<(Uuid, i64)> = dsl::moysklad_mappings
+            .filter(dsl::main_account.eq(main).and(dsl::entity_type.eq(kind)))
+            .filter(dsl::child_account.eq_any(&active).and(dsl::main_id.eq_any(&ids)))
+            .group_by(dsl::main_id)
+            .select((dsl::main_id, diesel::dsl::count_star()))
+            .load(conn)
+            .await?;
+        for (id, children) in mapped {
+            if usize::try_from(children).is_ok_and(|children| children >= active.len()) {
+                ids.remove(&id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Brings in what is mapped and no longer there.
+    async fn gone(&self, kind: &str) -> Result<usize, ApiError> {
+        let mapped = self.mapped(&mut *self.work.conn().await?, kind).await.map_err(broken)?;
+        if mapped.is_empty() {
+            return Ok(0);
+        }
+        let mut missing = mapped.clone();
+        let mut place = Some(Place::beginning());
+        while let Some(here) = place {
+            let page = listing::page(&self.api, kind, &here).await?;
+            for entry in &page.entries {
+                missing.remove(&entry.id);
+            }
+            self.keep_turn(&mut *self.work.conn().await?).await?;
+            place = page.next;
+        }
+        // A list that others change meanwhile may skip a row: each is asked for by its id.
+        let doubtful: Vec<Uuid> = missing.iter().copied().collect();
+        for ids in doubtful.chunks(IDS) {
+            for entry in listing::among(&self.api, kind, ids).await? {
+                missing.remove(&entry.id);
+            }
+        }
+        if missing.len() > MANY && missing.len() * 2 > mapped.len() {
+            let text = format!(
+                "{} of {} mapped {kind}s are not shown any more: nothing is deleted; if they really are gone, delete \
+                 their counterparts by hand, else check what the token may see",
+                missing.len(),
+                mapped.len()
+            );
+            tracing::warn!(alert = "sweep", account = %self.turn.account_id, "{text}");
+            return Err(HandlerError::GiveUp(text).into());
+        }
+        let search = self.search();
+        let events: Vec<NewEvent> = missing.iter().map(|id| search.gone(kind, *id)).collect();
+        self.store(&mut *self.work.conn().await?, &events).await
+    }
+
+    /// Ids of this account that have a counterpart.
+    async fn mapped(&self, conn: &mut AsyncPgConnection, kind: &str) -> QueryResult<BTreeSet<Uuid>> {
+        let of_kind = dsl::moysklad_mappings.filter(dsl::entity_type.eq(kind));
+        let ids: Vec<Uuid> = match self.credentials.account.role {
+            Role::Main => {
+                of_kind
+                    .filter(dsl::main_account.eq(self.turn.account_id))
+                    .select(dsl::main_id)
+                    .load(conn)
+                    .await?
+            }
+            Role::Child => {
+                of_kind
+                    .filter(dsl::child_account.eq(self.turn.account_id))
+                    .select(dsl::child_id)
+                    .load(conn)
+                    .await?
+            }
+        };
+        Ok(ids.into_iter().collect())
+    }
+
+    async fn store(&self, conn: &mut AsyncPgConnection, events: &[NewEvent]) -> Result<usize, ApiError> {
+        self.keep_turn(conn).await?;
+        store(conn, events, self.work.settings.worker.max_attempts).await.map_err(broken)
+    }
+
+    /// A node that lost its turn, having been silent for too long, stops.
+    async fn keep_turn(&self, conn: &mut AsyncPgConnection) -> Result<(), ApiError> {
+        if self.turn.extend(conn, Job::Reconcile, self.owner).await.map_err(broken)? {
+            return Ok(());
+        }
+        Err(HandlerError::Retry("another node has taken this sweep over".to_owned()).into())
+    }
+}
+
+/// Stores events and wakes who handles them; gives how many are new.
+async fn store(conn: &mut AsyncPgConnection, events: &[NewEvent], max_attempts: i32) -> QueryResult<usize> {
+    if events.is_empty() {
+        return Ok(0);
+    }
+    let new = conn.transaction(async |conn| inbox::bring_in(conn, events, max_attempts).await).await?;
+    if new > 0 {
+        conn.batch_execute("SELECT pg_notify('hookgate', 'webhook_events')").await?;
+    }
+    Ok(new)
+}

@@ -1,0 +1,99 @@
+//! What a worker does for accounts without an event: checks their webhooks, looks for what none told of, forgets old
+//! breakers.
+
+use super::schedule::{self, Job, Turn};
+use super::sweep::sweep;
+use crate::config::Settings;
+use crate::sync::moysklad::hooks::{HookError, Hooks};
+use crate::sync::moysklad::loops;
+use crate::sync::moysklad::work::Work;
+use crate::sync::moysklad::worker::SyncTasks;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Runs until it is dropped. Shares the limits of `tasks`, so that both together stay within MoySklad's.
+pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>) {
+    let (work, times) = (tasks.work(), settings.moysklad_watch);
+    let watch = Watch { hooks: Hooks::of(work.clone()), work, owner: Uuid::new_v4() };
+    tokio::join!(
+        watch.each(Job::Hooks, times.hook_check),
+        watch.each(Job::Reconcile, times.reconcile),
+        tidy(&watch.work),
+    );
+}
+
+struct Watch {
+    work: Work,
+    hooks: Hooks,
+    owner: Uuid,
+}
+
+impl Watch {
+    /// Gives every account its turn.
+    async fn each(&self, job: Job, every: Duration) {
+        let often = (every / 4).clamp(Duration::from_millis(200), Duration::from_secs(30));
+        let mut tick = tokio::time::interval(often);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            while let Some(turn) = next(&self.work, job, every, self.owner).await {
+                let result = match job {
+                    Job::Hooks => check(&self.hooks, &turn).await,
+                    Job::Reconcile => reconcile(&self.work, &turn, self.owner).await,
+                };
+                if let Err(error) = &result {
+                    tracing::warn!(account = %turn.account_id, ?job, %error, "an account was not looked after");
+                }
+                let error = result.err().map(|error| error.to_string());
+                let Ok(mut conn) = self.work.pool.get().await else { break };
+                let ended = schedule::finish(&mut conn, job, &turn, self.owner, error.as_deref()).await;
+                if let Err(error) = ended {
+                    tracing::warn!(error = crate::db::error_kind(&error), "the end of a turn is not noted");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A database that is away is told of elsewhere; the next tick asks again.
+async fn next(work: &Work, job: Job, every: Duration, owner: Uuid) -> Option<Turn> {
+    let mut conn = work.pool.get().await.ok()?;
+    schedule::register(&mut conn, job, every).await.ok()?;
+    schedule::claim(&mut conn, job, every, owner).await.ok()?
+}
+
+async fn check(hooks: &Hooks, turn: &Turn) -> Result<(), HookError> {
+    let report = hooks.setup(turn.account_id).await?;
+    if report.changed() {
+        tracing::warn!(
+            account = %turn.account_id, created = report.created, mended = report.mended, removed = report.removed,
+            problems = report.problems.join("; "), "webhooks were not as they should be"
+        );
+    }
+    Ok(())
+}
+
+async fn reconcile(work: &Work, turn: &Turn, owner: Uuid) -> Result<(), HookError> {
+    let found = sweep(work, turn, owner).await?;
+    metrics::counter!("moysklad_sweeps_total").increment(1);
+    metrics::counter!("moysklad_sweep_changes_total").increment(found.changed as u64);
+    metrics::counter!("moysklad_sweep_deletes_total").increment(found.gone as u64);
+    tracing::info!(
+        account = %turn.account_id, since = %turn.seen_until, changed = found.changed, gone = found.gone, "swept"
+    );
+    Ok(())
+}
+
+async fn tidy(work: &Work) {
+    let mut tick = tokio::time::interval(Duration::from_secs(600));
+    loop {
+        tick.tick().await;
+        if let Ok(mut conn) = work.pool.get().await
+            && let Err(error) = loops::tidy(&mut conn).await
+        {
+            tracing::warn!(error = crate::db::error_kind(&error), "old loop breakers stay");
+        }
+    }
+}
