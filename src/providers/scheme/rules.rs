@@ -211,9 +211,11 @@ fn secret_places(table: &Table) -> impl Iterator<Item = &Reference> {
         super::table::HandshakeProof::Equal(require) => Some(&require.left),
         _ => None,
     });
-    let compared = table.verify.iter().flat_map(|rule| &rule.get_ref().require).filter(|require| {
-        matches!(require.right, Some(Reference::Secret | Reference::Param(_)))
-    });
+    let compared = table
+        .verify
+        .iter()
+        .flat_map(|rule| &rule.get_ref().require)
+        .filter(|require| matches!(require.right, Some(Reference::Secret | Reference::Param(_))));
     proofs.chain(offered).chain(equal).chain(compared.map(|require| &require.left))
 }
 
