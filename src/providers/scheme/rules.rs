@@ -211,7 +211,12 @@ fn secret_places(table: &Table) -> impl Iterator<Item = &Reference> {
         super::table::HandshakeProof::Equal(require) => Some(&require.left),
         _ => None,
     });
-    proofs.chain(offered).chain(equal)
+    let compared = table
+        .verify
+        .iter()
+        .flat_map(|rule| &rule.get_ref().require)
+        .filter(|require| matches!(require.right, Some(Reference::Secret | Reference::Param(_))));
+    proofs.chain(offered).chain(equal).chain(compared.map(|require| &require.left))
 }
 
 /// Names of query parameters that hold a secret.
