@@ -190,13 +190,11 @@ impl Metadata {
         let query = [("filter", format!("name={}", name.replace(';', "\\;"))), ("limit", "100".to_owned())];
         let reply = api.get("GET /entity/customentity/{id}", &path, &query).await?;
         let same = |row: &&Value| row["name"] == name;
-        let found = match reply["rows"].as_array().into_iter().flatten().find(same) {
-            Some(row) => id_of_entity(row)?,
-            None => {
-                let made =
-                    api.create("POST /entity/customentity/{id}", &path, &json!({"name": name})).await?;
-                id_of_entity(&made)?
-            }
+        let found = if let Some(row) = reply["rows"].as_array().into_iter().flatten().find(same) {
+            id_of_entity(row)?
+        } else {
+            let made = api.create("POST /entity/customentity/{id}", &path, &json!({"name": name})).await?;
+            id_of_entity(&made)?
         };
         self.elements().insert((dictionary, name.to_owned()), found);
         Ok(found)
