@@ -103,10 +103,14 @@ async fn what_an_array_refuses_is_told_and_the_rest_is_saved_whatever_the_status
             sim.products(*kazan).iter().map(|one| one["externalCode"].as_str().unwrap().to_owned()).collect();
         assert_eq!(sim.products(*kazan).len(), 58 + 2, "nothing twice, nothing missing");
         assert!(!codes.contains("k7") && !codes.contains("k42") && codes.contains("k59"));
-        let task = franchise.tasks(*kazan).await.remove(0);
-        assert_eq!(task["status"], "failed");
-        let error = task["error"].as_str().unwrap();
-        assert!(error.starts_with("2 of 60 failed: ") && error.contains("code 3006"), "{error}");
+        // The events may have gathered for one run or for two.
+        let mut failed = franchise.tasks(*kazan).await;
+        failed.retain(|task| task["status"] == "failed");
+        assert!(!failed.is_empty());
+        for task in &failed {
+            let error = task["error"].as_str().unwrap();
+            assert!(error.contains("failed: ") && error.contains("code 3006"), "{error}");
+        }
 
         // After a person has looked, the two alone are tried again.
         for n in [7, 42] {
@@ -114,8 +118,10 @@ async fn what_an_array_refuses_is_told_and_the_rest_is_saved_whatever_the_status
                 sim.one(*kazan, "product", &format!("own {n}"))["id"].as_str().unwrap().parse().unwrap();
             sim.edit(*kazan, own, json!({"code": format!("other {n}")}));
         }
-        let path = format!("/api/v1/sync-queue/{}/retry", task["id"].as_str().unwrap());
-        assert_eq!(franchise.gateway.admin("POST", &path, &json!(null)).await.0, 200);
+        for task in &failed {
+            let path = format!("/api/v1/sync-queue/{}/retry", task["id"].as_str().unwrap());
+            assert_eq!(franchise.gateway.admin("POST", &path, &json!(null)).await.0, 200);
+        }
         franchise.settle().await;
         assert_eq!(sim.products(*kazan).len(), 60 + 2);
     }

@@ -27,6 +27,9 @@ pub(super) struct Mapping {
     pub(super) written_fields: Option<Value>,
 }
 
+/// Id in main, id in the child, hash of all, hashes of the fields.
+type Row = (Uuid, Uuid, Option<Vec<u8>>, Option<Value>);
+
 /// The counterparts of these entities of main, as far as they are known.
 pub(super) async fn find_many(
     conn: &mut AsyncPgConnection,
@@ -35,7 +38,7 @@ pub(super) async fn find_many(
     entity_type: &str,
     main_ids: &[Uuid],
 ) -> QueryResult<HashMap<Uuid, Mapping>> {
-    let rows: Vec<(Uuid, Uuid, Option<Vec<u8>>, Option<Value>)> = dsl::moysklad_mappings
+    let rows: Vec<Row> = dsl::moysklad_mappings
         .filter(dsl::main_account.eq(main_account).and(dsl::child_account.eq(child_account)))
         .filter(dsl::entity_type.eq(entity_type).and(dsl::main_id.eq_any(main_ids)))
         .select((dsl::main_id, dsl::child_id, dsl::written_hash, dsl::written_fields))

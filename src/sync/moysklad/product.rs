@@ -222,19 +222,15 @@ impl Projection {
                 "customentity" => {
                     let element = attribute["value"]["name"].as_str();
                     let dictionary = theirs.dictionary;
-                    match dictionary
+                    let there = dictionary
                         .zip(element)
-                        .and_then(|(d, name)| Some((d, terms.child.element(d, name)?)))
-                    {
-                        Some((dictionary, element)) => {
-                            let path = format!("entity/customentity/{dictionary}");
-                            reference(terms.base, &path, "customentity", element)
-                        }
-                        None => {
-                            self.skip("an attribute whose element the child lacks");
-                            continue;
-                        }
-                    }
+                        .and_then(|(d, name)| Some((d, terms.child.element(d, name)?)));
+                    let Some((dictionary, element)) = there else {
+                        self.skip("an attribute whose element the child lacks");
+                        continue;
+                    };
+                    let path = format!("entity/customentity/{dictionary}");
+                    reference(terms.base, &path, "customentity", element)
                 }
                 _ => {
                     self.skip("an attribute that refers to something of main alone");

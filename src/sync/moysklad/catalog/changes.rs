@@ -70,6 +70,9 @@ pub(super) struct Change {
     pub(super) version: Option<i64>,
 }
 
+/// Type, id in main, names, event, version.
+type Row = (String, Uuid, Option<Value>, Option<Uuid>, i64);
+
 /// The changes that this child shall have now. Those that failed under this task are taken up again.
 pub(super) async fn due(
     conn: &mut AsyncPgConnection,
@@ -81,7 +84,7 @@ pub(super) async fn due(
         .set((dsl::status.eq("waiting"), dsl::failed_task.eq(None::<Uuid>)))
         .execute(conn)
         .await?;
-    let rows: Vec<(String, Uuid, Option<Value>, Option<Uuid>, i64)> = dsl::moysklad_changes
+    let rows: Vec<Row> = dsl::moysklad_changes
         .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
         .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
         .order((dsl::due_at, dsl::entity_type, dsl::main_id))
@@ -89,7 +92,7 @@ pub(super) async fn due(
         .select((dsl::entity_type, dsl::main_id, dsl::updated_fields, dsl::event_id, dsl::version))
         .load(conn)
         .await?;
-    let change = |(kind, main_id, fields, event, version): (String, _, Option<Value>, _, _)| {
+    let change = |(kind, main_id, fields, event, version): Row| {
         let kind = EntityKind::parse(&kind)?;
         let updated_fields = fields.and_then(|fields| serde_json::from_value(fields).ok());
         Some(Change { kind, main_id, updated_fields, event, version: Some(version) })

@@ -7,6 +7,7 @@ use crate::sync::moysklad::api::{ApiError, id_of};
 use crate::sync::moysklad::product::elements;
 use crate::sync::moysklad::settings::{EntityKind, MatchField};
 use serde_json::Value;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 /// Conditions of one search. Values of 255 Cyrillic letters fill a URL of 8 KB quickly.
@@ -92,10 +93,10 @@ impl Drain<'_> {
                 all.push(Vec::new());
                 continue;
             };
-            if !by_product.contains_key(&product) {
+            if let Entry::Vacant(place) = by_product.entry(product) {
                 let filter = format!("productid={product};archived=true;archived=false");
                 let query = [("filter", filter), ("limit", "1000".to_owned())];
-                by_product.insert(product, self.rows(&self.child, EntityKind::Variant, &query).await?);
+                place.insert(self.rows(&self.child, EntityKind::Variant, &query).await?);
             }
             let wanted = characteristics(&item.entity);
             let same = by_product[&product].iter().filter(|row| characteristics(row) == wanted);

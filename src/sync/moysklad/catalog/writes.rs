@@ -312,7 +312,7 @@ impl Drain<'_> {
         let mut item = write.item;
         let kind = item.change.kind;
         match (&error, write.target) {
-            (ApiError::TokenRefused { .. }, _) | (ApiError::Work(HandlerError::Defer { .. }), _) => {
+            (ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }), _) => {
                 return Err(error);
             }
             (ApiError::NotFound(_), Some(child_id)) => {
