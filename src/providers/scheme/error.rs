@@ -34,18 +34,35 @@ impl SchemeError {
         let at = span.map(|span| span.start.min(text.len()));
         let line = at.and_then(|at| Some(text.get(..at)?.matches('\n').count() + 1));
         let field = line.and_then(|line| {
-            let line = text.lines().nth(line - 1)?;
-            let key = line.split('=').next()?.trim().trim_matches(['[', ']', '"']);
+            let line = text.lines().nth(line - 1)?.trim();
+            // A line without a key may be a value of a list.
+            let key = match line.split_once('=') {
+                Some((key, _)) => key.trim(),
+                None if line.starts_with('[') => line.trim_matches(['[', ']']),
+                None => return None,
+            };
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
             (!key.is_empty() && key.len() < 100 && key.bytes().all(plain)).then(|| key.to_owned())
         });
-        // What is wrong with a secret is told without it.
         let secret = field.as_deref().is_some_and(|field| field.ends_with("secret"));
-        let message = if secret { "it must be text in quotes".to_owned() } else { message };
+        let message = if secret { "it must be text in quotes".to_owned() } else { without_value(message) };
         Self { file: file.to_owned(), line, field, message }
     }
 
     pub(super) fn new(file: &str, field: &str, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line: None, field: Some(field.to_owned()), message: message.into() }
     }
+}
+
+/// The message of a deserializer without the value that it quotes: that may be a secret in the wrong place.
+fn without_value(message: String) -> String {
+    let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let Some(kind) = quotes.iter().find_map(|quote| message.strip_prefix(quote).map(|rest| (quote, rest)))
+    else {
+        return message;
+    };
+    let (quote, rest) = kind;
+    let word = rest.split(['"', '`']).next().unwrap_or_default();
+    let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
+    format!("{}, expected {expected}", format!("{quote}{word}").trim_end().trim_end_matches(':'))
 }

@@ -132,6 +132,22 @@ type = "{json:/type}"
     }
 
     #[test]
+    fn a_secret_in_the_wrong_place_is_not_quoted() {
+        for line in [
+            "params = \"hunter2\"",
+            "secrets = \"hunter2\"",
+            "scheme = [\"hunter2\"]",
+            "secrets = [\n\"hunter2\"\n3\n]",
+            "secrets = [\nhunter2\n]",
+            "replay = \"hunter2, expected\"",
+            "allow_ips = [\"hunter2\"]",
+        ] {
+            let error = with("secret = \"hunter2\"", line).err().map(|error| format!("{error} {error:?}"));
+            assert!(error.as_ref().is_some_and(|error| !error.contains("hunter2")), "{line}: {error:?}");
+        }
+    }
+
+    #[test]
     fn proofs_that_prove_nothing_are_refused() {
         for (line, instead, part) in [
             ("\"hmac-sha256\"", "\"sha256\"", "proves nothing unless"),
