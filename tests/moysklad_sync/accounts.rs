@@ -224,7 +224,9 @@ async fn the_commands_add_link_set_and_remove() {
     for (section, keys) in all.as_object().unwrap() {
         match keys.as_object() {
             Some(keys) => {
-                keys.keys().for_each(|key| assert!(help.contains(&format!("{section}.{key} ")), "{key}"))
+                for key in keys.keys() {
+                    assert!(help.contains(&format!("{section}.{key} ")), "{key}");
+                }
             }
             None => assert!(help.contains(&**section), "{section}"),
         }

@@ -235,8 +235,8 @@ impl ApiError {
     pub(super) fn code(&self) -> Option<u64> {
         let text = match self {
             Self::TokenRefused { .. } => return Some(1056),
-            Self::NotFound(text) => text,
-            Self::Work(
+            Self::NotFound(text)
+            | Self::Work(
                 HandlerError::Retry(text)
                 | HandlerError::GiveUp(text)
                 | HandlerError::Defer { reason: text, .. },

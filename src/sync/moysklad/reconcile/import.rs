@@ -167,12 +167,11 @@ impl Import {
             };
             catalog::enqueue(&mut conn, &news, self.work.settings.worker.max_attempts).await?;
             self.state.found += ids.len() as u64;
-            match page.next {
-                Some(next) => self.state.place = next,
-                None => {
-                    self.state.kind += 1;
-                    self.state.place = Place::beginning();
-                }
+            if let Some(next) = page.next {
+                self.state.place = next;
+            } else {
+                self.state.kind += 1;
+                self.state.place = Place::beginning();
             }
             self.remember(&mut conn).await?;
             drop(conn);
