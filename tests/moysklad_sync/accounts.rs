@@ -43,7 +43,7 @@ async fn accounts_are_created_shown_replaced_and_removed() {
 
     let body = json!({
         "name": "Kazan", "role": "child", "parent_account_id": main, "access_token": TOKEN, "status": "inactive",
-        "settings": {"catalog": {"images": false}},
+        "settings": {"catalog": {"create_folders": false}},
     });
     assert_eq!(put(&gateway, child, &body).await.0, 201);
     let list = gateway.admin_get("/api/v1/moysklad/accounts").await;
@@ -58,7 +58,7 @@ async fn accounts_are_created_shown_replaced_and_removed() {
     assert_eq!((status, replaced["name"].as_str()), (200, Some("Kazan 2")));
     assert_eq!(
         (&replaced["status"], &replaced["settings"]),
-        (&json!("inactive"), &json!({"catalog": {"images": false}}))
+        (&json!("inactive"), &json!({"catalog": {"create_folders": false}}))
     );
     assert_eq!(sealed(&gateway, child).await, before);
     assert_eq!(gateway.admin_get(&account_path(child)).await, replaced);
@@ -209,9 +209,11 @@ async fn the_commands_add_link_set_and_remove() {
     let (done, text) = run(&["accounts", "link", &second, "--to", &first]);
     assert!(!done && text.contains("main account"), "{text}");
 
-    let (done, text) = run(&["accounts", "settings", &child, "--set", r#"{"catalog": {"images": false}}"#]);
+    let (done, text) =
+        run(&["accounts", "settings", &child, "--set", r#"{"catalog": {"create_folders": false}}"#]);
     assert!(
-        done && serde_json::from_str::<Value>(&text).unwrap() == json!({"catalog": {"images": false}}),
+        done && serde_json::from_str::<Value>(&text).unwrap()
+            == json!({"catalog": {"create_folders": false}}),
         "{text}"
     );
     assert!(!run(&["accounts", "settings", &child, "--set", "[]"]).0);

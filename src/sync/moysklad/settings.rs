@@ -79,8 +79,6 @@ pub struct CatalogSettings {
     pub filters: Vec<ProductFilter>,
     /// Whether folders of main are made in the child. Default true.
     pub create_folders: bool,
-    /// Whether images flow. Default true.
-    pub images: bool,
     /// What becomes of value-added tax. Default `copy`.
     pub vat: VatPolicy,
 }
@@ -95,7 +93,6 @@ impl Default for CatalogSettings {
             attributes: None,
             filters: Vec::new(),
             create_folders: true,
-            images: true,
             vat: VatPolicy::Copy,
         }
     }
@@ -346,7 +343,7 @@ mod tests {
     #[test]
     fn the_key_at_fault_is_named() {
         for (value, key) in [
-            (json!({"catalog": {"images": true, "entities": ["ship"]}}), "catalog.entities: "),
+            (json!({"catalog": {"create_folders": true, "entities": ["ship"]}}), "catalog.entities: "),
             (json!({"catalog": {"image": true}}), "catalog.image: "),
             (json!({"orders": {"store": "x"}}), "orders.store: "),
             (json!({"orders": 1}), "orders: "),
