@@ -18,6 +18,11 @@ impl Clock {
         Self(Arc::new(move || at))
     }
 
+    /// A clock that shows what `tell` says, for tests that let time pass.
+    pub fn told(tell: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
     /// The present instant.
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()

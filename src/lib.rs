@@ -1,8 +1,9 @@
 //! Hookgate: receive any webhook once, prove it, keep it, act on it, and pass it on.
 //!
 //! An event walks through the rooms in one direction: [`http`] routes it, [`providers`] prove and parse it,
-//! [`inbox`] stores it once, [`sync`] acts on it through [`upstream`]. [`queue`] is the one work engine and
-//! [`db`] the one database. `ARCHITECTURE.md` tells one event's way from socket to commit.
+//! [`inbox`] stores it once, [`sync`] acts on it through [`upstream`]. [`keyring`] fetches the keys and certificates
+//! that proofs need, [`queue`] is the one work engine and [`db`] the one database. `ARCHITECTURE.md` tells one event's
+//! way from socket to commit.
 
 pub mod cli;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod providers;
 pub mod quarantine;
 pub mod queue;
 pub mod records;
+pub mod reload;
 pub mod sync;
 pub mod telemetry;
 pub mod upstream;

@@ -36,6 +36,11 @@ pub fn start_metrics() -> Option<PrometheusHandle> {
 
 fn describe() {
     metrics::describe_counter!("webhook_events_received_total", "Events by what became of them at the door");
+    metrics::describe_counter!("webhook_quarantined_total", "Requests put into quarantine, by reason");
+    metrics::describe_counter!(
+        "webhook_quarantine_dropped_total",
+        "Requests that were not kept: too many at once, in a minute, too large, or no database"
+    );
     metrics::describe_histogram!(
         "webhook_ack_duration_seconds",
         "From the last byte of a request to its reply"
@@ -43,6 +48,10 @@ fn describe() {
     metrics::describe_counter!("webhook_events_processed_total", "Attempts at events by how they ended");
     metrics::describe_histogram!("webhook_processing_duration_seconds", "How long handlers worked on events");
     metrics::describe_gauge!("webhook_queue_depth", "Unfinished rows of each queue");
+    metrics::describe_counter!(
+        "webhook_key_fetches_total",
+        "Fetches of keys, certificates and verdicts by outcome"
+    );
     metrics::describe_counter!("upstream_requests_total", "Calls to upstream APIs by status");
     metrics::describe_histogram!(
         "upstream_request_duration_seconds",

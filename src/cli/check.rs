@@ -125,6 +125,12 @@ async fn upstreams(settings: &Settings) -> Vec<Verdict> {
     if settings.stripe.api_key.is_some() {
         wanted.push(("Stripe", &settings.stripe.base_url));
     }
+    if settings.paypal.client_id.is_some() && settings.paypal.client_secret.is_some() {
+        wanted.push(("PayPal", &settings.paypal.base_url));
+    }
+    if settings.twilio.account_sid.is_some() && settings.twilio.auth_token.is_some() {
+        wanted.push(("Twilio", &settings.twilio.base_url));
+    }
     if settings.c2s.token.is_some() {
         wanted.push(("C2S", &settings.c2s.base_url));
     }

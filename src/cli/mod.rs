@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod migrate;
 mod output;
+mod providers;
 mod queue;
 mod send;
 mod serve;
@@ -52,6 +53,9 @@ enum Command {
     /// Look at events, retry and replay them.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Who may send and how it is proven: look at providers, try and explain proofs, write tables, approve secrets.
+    #[command(subcommand)]
+    Providers(providers::ProvidersCommand),
     /// Look at sync tasks, retry those that failed.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -86,13 +90,17 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), CliError> {
     let settings = Settings::load()?;
-    // Providers ask for settings of their own; what nobody asked for is misspelt.
-    Registry::new(&settings, &LearnedSecrets::new())?;
-    settings.source.refuse_unknown()?;
+    // A table of a provider is tried before it has its secret, and beside others that have none.
+    if !matches!(cli.command, Command::Providers(_)) {
+        // Providers ask for settings of their own; what nobody asked for is misspelt.
+        Registry::new(&settings, &LearnedSecrets::new())?;
+        settings.source.refuse_unknown()?;
+    }
     match cli.command {
         Command::Serve { role } => serve::run(settings, role).await,
         Command::Check => check::run(settings, cli.json).await,
         Command::Send(command) => send::run(command, &settings, cli.json).await,
+        Command::Providers(command) => providers::run(command, settings, cli.json).await,
         Command::Migrate => Session::with_database(settings, cli.json, migrate::run).await,
         Command::Queue(command) => {
             Session::with_schema(settings, cli.json, async |session| queue::run(command, session).await).await

@@ -8,11 +8,12 @@ use crate::db::embedded::Claim;
 use crate::db::{Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
-use crate::keyring::Keyring;
-use crate::providers::{LearnedSecrets, Providers, Registry};
+use crate::keyring::{Keyring, KeyringSettings};
+use crate::providers::{Providers, Registry};
 use crate::quarantine::Quarantine;
 use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
-use crate::records::Activity;
+use crate::records::{self, Activity};
+use crate::reload::Reloader;
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
 use crate::sync::moysklad::SyncTasks;
@@ -70,15 +71,24 @@ async fn serve(
     let writer = WriterSettings::new(settings.worker.max_attempts);
     let pressure = Pressure::default();
     let (inbox, writing) = Inbox::start(database.clone(), events.clone(), pressure.clone(), writer);
-    let registry = Registry::new(&settings, &LearnedSecrets::new())?;
+    let learned = records::learned(&mut *pool.get().await?, settings.store.master_key.as_ref()).await?;
+    let registry = Registry::new(&settings, &learned)?;
     let handlers = Handlers::new(crate::sync::handlers(&settings), registry.instances());
     let providers = Providers::new(registry);
+    let keyring = KeyringSettings::new(&settings).map_err(|error| CliError::Message(error.to_string()))?;
+    let keyring = Keyring::new(keyring, Clock::system());
+    let reloader =
+        Reloader::new(pool.clone(), settings.clone(), learned, providers.clone(), handlers.clone());
+    let (quarantine, keeping) =
+        Quarantine::start(pool.clone(), settings.store.master_key.clone(), settings.quarantine);
+    let activity = Activity::default();
     let draining = Arc::new(AtomicBool::new(false));
     let state = AppState {
         providers,
-        keyring: Keyring::default(),
-        quarantine: Quarantine::default(),
-        activity: Activity::default(),
+        keyring,
+        quarantine,
+        activity: activity.clone(),
+        reloader: reloader.clone(),
         settings: settings.clone(),
         pool: pool.clone(),
         inbox,
@@ -116,7 +126,10 @@ async fn serve(
     if role.works() {
         helpers.spawn(queue::listen(database.clone(), wakers));
     }
-    helpers.spawn(observe(pool, metrics));
+    helpers.spawn(observe(pool.clone(), metrics));
+    helpers.spawn(reloader.clone().poll());
+    helpers.spawn(reload_when_told(reloader, signals.hang_up()?));
+    let counting = tokio::spawn(activity.keep(pool, stop.clone()));
     for address in addresses {
         println!("hookgate {} listening on http://{address}", env!("CARGO_PKG_VERSION"));
     }
@@ -131,7 +144,9 @@ async fn serve(
     stop.cancel();
     while engines.join_next().await.is_some() {}
     helpers.shutdown().await;
-    let _ = tokio::time::timeout(Duration::from_secs(10), writing).await;
+    for task in [writing, keeping, counting] {
+        let _ = tokio::time::timeout(Duration::from_secs(10), task).await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -146,15 +161,34 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     }
 }
 
-/// SIGTERM and Ctrl-C.
+/// Reads settings and approved secrets again at every SIGHUP.
+async fn reload_when_told(reloader: Reloader, mut hang_up: Signal) {
+    while hang_up.recv().await.is_some() {
+        match reloader.settings().await {
+            Ok(()) => tracing::info!("the providers of the settings are in force"),
+            Err(error) => tracing::error!(%error, "the providers stay as they were"),
+        }
+    }
+}
+
+/// SIGTERM and Ctrl-C; and SIGHUP, which ends a process that does not ask for it.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: Some(signal(SignalKind::hangup())?),
+        })
+    }
+
+    fn hang_up(&mut self) -> std::io::Result<Signal> {
+        self.hang_up.take().map_or_else(|| signal(SignalKind::hangup()), Ok)
     }
 
     async fn told_to_stop(&mut self) {

@@ -4,8 +4,10 @@
 //! case, alone (`stripe_api_key = "…"`) or split at a table (`[stripe]` `api_key = "…"`).
 
 mod source;
+mod upstreams;
 
 pub use source::{Env, Source};
+pub use upstreams::{Keys, Paypal, Sns, Twilio};
 
 use crate::crypto::MasterKey;
 use ipnet::IpNet;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub store: Store,
     /// Where to listen and what to accept.
     pub receiver: Receiver,
+    /// What is kept of requests that were not proven.
+    pub quarantine: Quarantine,
     /// How work is done.
     pub worker: Worker,
     /// C2S (Contact2Sale).
@@ -61,6 +65,14 @@ pub struct Settings {
     pub work_api: WorkApi,
     /// Stripe.
     pub stripe: Stripe,
+    /// PayPal's API.
+    pub paypal: Paypal,
+    /// Where keys and certificates that prove requests come from.
+    pub keys: Keys,
+    /// Twilio's API.
+    pub twilio: Twilio,
+    /// Amazon SNS.
+    pub sns: Sns,
     /// MoySklad.
     pub moysklad: Moysklad,
     /// `LOG_FORMAT`: `json`, or `text` (default) for people.
@@ -103,6 +115,17 @@ pub struct Receiver {
     pub rate_per_ip: Option<u32>,
     /// `TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What is kept of requests that were not proven, for each provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Quarantine {
+    /// `QUARANTINE_MAX_REQUESTS`; 0 keeps none.
+    pub max_requests: u32,
+    /// `QUARANTINE_MAX_BYTES`.
+    pub max_bytes: u64,
+    /// `QUARANTINE_DAYS`.
+    pub max_age: std::time::Duration,
 }
 
 /// How work is done.
@@ -197,6 +220,7 @@ impl Settings {
             source: given,
             store: Store::read(source)?,
             receiver: Receiver::read(source)?,
+            quarantine: Quarantine::read(source)?,
             worker: Worker::read(source)?,
             c2s: C2s {
                 webhook_secrets: secrets(source, &["WEBHOOK_SECRET", "C2S_WEBHOOK_SECRET"]),
@@ -218,6 +242,10 @@ impl Settings {
                 base_url: url(source, "STRIPE_BASE_URL", "https://api.stripe.com")?,
                 requests_per_second: positive(source, "STRIPE_REQUESTS_PER_SECOND", 20)?,
             },
+            keys: Keys::read(source),
+            paypal: Paypal::read(source)?,
+            twilio: Twilio::read(source)?,
+            sns: Sns::read(source)?,
             moysklad: Moysklad {
                 webhook_tokens: secrets(source, &["MOYSKLAD_WEBHOOK_TOKEN"]),
                 base_url: url(source, "MOYSKLAD_BASE_URL", "https://api.moysklad.ru/api/remap/1.2")?,
@@ -294,6 +322,17 @@ impl Worker {
             backoff_max: seconds(source, "WORKER_BACKOFF_MAX_SECONDS", 3600)?,
             lease: seconds(source, "WORKER_LEASE_SECONDS", 10)?,
             drain: seconds(source, "SHUTDOWN_SECONDS", 20)?,
+        })
+    }
+}
+
+impl Quarantine {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
+        let days = positive(source, "QUARANTINE_DAYS", 7)?;
+        Ok(Self {
+            max_requests: source.parse("QUARANTINE_MAX_REQUESTS", 1000, "a whole number (0 keeps none)")?,
+            max_bytes: positive(source, "QUARANTINE_MAX_BYTES", 16 << 20)?.into(),
+            max_age: std::time::Duration::from_secs(u64::from(days) * 24 * 3600),
         })
     }
 }

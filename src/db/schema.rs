@@ -147,3 +147,81 @@ diesel::table! {
         facts -> Nullable<Jsonb>,
     }
 }
+
+diesel::table! {
+    /// One row per message or push notification: how far it has come.
+    messages (provider, message_id) {
+        provider -> Text,
+        message_id -> Text,
+        direction -> Text,
+        status -> Text,
+        seen -> Array<Text>,
+        error_code -> Nullable<Text>,
+        last_event_id -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Requests that were not proven, or could not be read.
+    quarantined_requests (id) {
+        id -> Uuid,
+        provider -> Text,
+        reason -> Text,
+        fingerprint -> Bytea,
+        steps -> Jsonb,
+        method -> Text,
+        bases -> Jsonb,
+        path -> Text,
+        query -> Text,
+        headers -> Jsonb,
+        sealed -> Nullable<Bytea>,
+        proof_kept -> Bool,
+        body -> Bytea,
+        body_bytes -> Int4,
+        size -> Int4,
+        times -> Int4,
+        received_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        reverified_at -> Nullable<Timestamptz>,
+        outcome -> Nullable<Text>,
+        receipt -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    /// Which secret proved how much.
+    provider_secret_uses (provider, secret_id) {
+        provider -> Text,
+        secret_id -> Text,
+        uses -> Int8,
+        first_used_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What happened at the door, by the hour.
+    provider_hours (provider, hour) {
+        provider -> Text,
+        hour -> Timestamptz,
+        proven -> Int8,
+        unproven -> Int8,
+        unreadable -> Int8,
+        events -> Int8,
+        last_event_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Secrets that handshakes offered.
+    offered_secrets (id) {
+        id -> Uuid,
+        provider -> Text,
+        fingerprint -> Bytea,
+        sealed -> Bytea,
+        offered_at -> Timestamptz,
+        approved_at -> Nullable<Timestamptz>,
+    }
+}

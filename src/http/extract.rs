@@ -44,3 +44,14 @@ pub(super) fn path() -> PathConfig {
     PathConfig::default()
         .error_handler(|_, _| Problem::NotFound("there is nothing of this id".to_owned()).into())
 }
+
+/// A query parameter; an empty one counts as absent.
+pub(super) fn given(name: &str, value: Option<String>) -> Result<Option<String>, Problem> {
+    match value.filter(|text| !text.is_empty()) {
+        // Postgres has no such character.
+        Some(text) if text.contains('\0') => {
+            Err(Problem::BadRequest(format!("`{name}` holds a NUL character")))
+        }
+        value => Ok(value),
+    }
+}

@@ -7,10 +7,13 @@ mod events;
 mod extract;
 mod handshake;
 mod health;
+mod messages;
 mod payments;
 mod problem;
 mod prove;
+mod providers;
 mod public_url;
+mod quarantine;
 mod rate_limit;
 mod receive;
 mod receive_metrics;
@@ -32,6 +35,7 @@ use crate::providers::Providers;
 use crate::quarantine::Quarantine;
 use crate::queue::Waker;
 use crate::records::Activity;
+use crate::reload::Reloader;
 use crate::sync::events::Handlers;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -55,6 +59,8 @@ pub struct AppState {
     pub quarantine: Quarantine,
     /// Counts what happens at the door.
     pub activity: Activity,
+    /// Puts approved secrets in force.
+    pub reloader: Reloader,
     /// What events set in motion; a type that none wants is stored as `ignored`.
     pub handlers: Handlers,
     /// The time.

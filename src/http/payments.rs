@@ -2,8 +2,10 @@
 
 use super::AppState;
 use super::auth::Admin;
+use super::extract::given;
 use super::problem::Problem;
-use crate::sync::payments::{self, Cursor, Filter, Payment, Status};
+use crate::sync::paging::Cursor;
+use crate::sync::payments::{self, Filter, Payment, Status};
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +22,7 @@ pub(super) fn configure(config: &mut ServiceConfig<'_>) {
 struct Params {
     /// Exact provider.
     provider: Option<String>,
-    /// Exact payment id.
+    /// Exact id of the payment, or of a part of it: a charge, a capture, a refund.
     id: Option<String>,
     /// `pending`, `succeeded`, `failed`, `canceled`, `refunded` or `partially_refunded`.
     status: Option<String>,
@@ -72,16 +74,6 @@ impl Params {
                 .filter(|limit| (1..=200).contains(limit))
                 .ok_or_else(|| bad("`limit` must be from 1 to 200"))?,
         })
-    }
-}
-
-fn given(name: &str, value: Option<String>) -> Result<Option<String>, Problem> {
-    match value.filter(|text| !text.is_empty()) {
-        // Postgres has no such character.
-        Some(text) if text.contains('\0') => {
-            Err(Problem::BadRequest(format!("`{name}` holds a NUL character")))
-        }
-        value => Ok(value),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Proves a request, fetching what its proof needs from outside, and puts aside what is not proven.
 
+use super::receive::is_secret;
 use super::{AppState, Problem};
-use crate::providers::{Check, Configured, Proof, Provider, RawRequest, Trace, Unproven};
+use crate::providers::{Check, Configured, OwnedRequest, Proof, Provider, RawRequest, Unproven, explain};
 use crate::quarantine::Suspect;
 use chrono::{DateTime, Utc};
 
@@ -48,43 +49,27 @@ pub(super) fn put_aside(
 ) {
     let provider = &*configured.provider;
     state.activity.failed(provider.name(), reason);
-    let path_token = raw.path_token.map(str::to_owned);
-    let path = match &path_token {
-        Some(token) => raw.path.strip_suffix(token.as_str()).unwrap_or(raw.path).trim_end_matches('/'),
-        None => raw.path,
-    };
+    // In a flood nothing more is kept, and nothing more is verified twice.
+    if !state.quarantine.has_room(provider.name()) {
+        return;
+    }
+    let private = raw.headers.iter().map(|(name, _)| *name).filter(|name| is_secret(name, &[]));
     state.quarantine.keep(Suspect {
         provider: provider.name().to_owned(),
         reason,
-        steps: explain(state, provider, raw, now),
-        method: raw.method.to_owned(),
-        bases: raw.bases.to_vec(),
-        path: path.to_owned(),
-        path_token,
-        query: raw.query.to_owned(),
-        headers: raw.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect(),
+        steps: explain(provider, raw, now, Some(&state.keyring)).steps,
+        private_headers: private.map(str::to_owned).collect(),
         secret_headers: configured.secret_headers.clone(),
         secret_parameters: provider.secret_parameters(),
-        body: raw.body.clone(),
+        request: OwnedRequest {
+            method: raw.method.to_owned(),
+            bases: raw.bases.to_vec(),
+            path: raw.path.to_owned(),
+            path_token: raw.path_token.map(str::to_owned),
+            query: raw.query.to_owned(),
+            headers: raw.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect(),
+            body: raw.body.clone(),
+        },
         received_at: now,
     });
-}
-
-/// The steps of a verification, and of the reading where it was proven.
-pub(super) fn explain(
-    state: &AppState,
-    provider: &dyn Provider,
-    raw: &RawRequest<'_>,
-    now: DateTime<Utc>,
-) -> Vec<crate::providers::Step> {
-    let trace = Trace::default();
-    let check = Check { now, evidence: Some(&state.keyring), trace: Some(&trace) };
-    match provider.verify(raw, &check) {
-        Ok(proof) => match provider.parse(&proof) {
-            Ok(_) => check.step("events", true, || "the request can be read".to_owned()),
-            Err(reason) => check.step("events", false, || reason.to_string()),
-        },
-        Err(unproven) => check.step("verdict", false, || unproven.to_string()),
-    }
-    trace.into_steps()
 }

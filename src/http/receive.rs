@@ -210,6 +210,7 @@ pub(super) async fn admit(
         tracing::debug!(%error, "a request was refused");
         Problem::Unavailable { detail: "the events cannot be stored now; send them again" }
     })?;
+    state.activity.stored(provider.name(), receipt.processed);
     if let Some(metrics) = metrics {
         metrics.new.increment(receipt.processed as u64);
         metrics.duplicate.increment(receipt.duplicates as u64);

@@ -3,7 +3,8 @@
 use super::rate_limit::RateLimits;
 use super::receive_metrics::ReceiveMetrics;
 use super::{
-    AppState, Problem, accounts, events, extract, health, payments, receive, request_id, sync_queue,
+    AppState, Problem, accounts, events, extract, health, messages, payments, providers, quarantine, receive,
+    request_id, sync_queue,
 };
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -52,7 +53,10 @@ impl Role {
     tags(
         (name = "receiver", description = "Webhooks come in"),
         (name = "events", description = "What was received and what became of it"),
+        (name = "providers", description = "Who may send, how it is proven, and which secret proved it"),
+        (name = "quarantine", description = "What was not proven, or could not be read"),
         (name = "payments", description = "What payments came to, at every provider"),
+        (name = "messages", description = "How far messages and push notifications have come, at every provider"),
         (name = "sync", description = "Units of upstream work that events set in motion"),
         (name = "moysklad", description = "Main and child accounts that are kept in step"),
         (name = "health", description = "For load balancers and Prometheus")
@@ -70,8 +74,11 @@ fn document() -> utoipa::openapi::OpenApi {
 fn admin_routes(config: &mut ServiceConfig<'_>) {
     events::configure(config);
     payments::configure(config);
+    messages::configure(config);
     sync_queue::configure(config);
     accounts::configure(config);
+    providers::configure(config);
+    quarantine::configure(config);
 }
 
 fn health_routes(config: &mut ServiceConfig<'_>) {

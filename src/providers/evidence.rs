@@ -45,7 +45,8 @@ pub trait Evidence: Send + Sync {
     /// The PEM text behind a URL.
     fn certificate(&self, url: &Url) -> Option<Bytes>;
 
-    /// The keys of a location, as far as they are known; for a location with a body those of this key id only.
+    /// The keys of a location, as far as they are known; for a location with a body those of this key id only. `None`:
+    /// fetch them first. A set without this key: it was fetched a moment ago, and there is no such key.
     fn keys(&self, location: &KeyLocation, kid: &str) -> Option<Arc<KeySet>>;
 
     /// The provider's verdict on exactly this request.

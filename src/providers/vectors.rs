@@ -224,9 +224,10 @@ impl Vector {
         }
         let mut params: BTreeMap<String, SecretString> =
             self.params.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-        for (key, names) in
-            [("audience", ["audience", "aud"]), ("service_account", ["email", "service_account"])]
-        {
+        for (key, names) in [
+            ("audience", ["audience", "aud", "expected_audience"]),
+            ("service_account", ["email", "service_account", "expected_email"]),
+        ] {
             if let Some(text) = names.iter().find_map(|name| self.oidc.get(*name)?.as_str()) {
                 params.entry(key.to_owned()).or_insert_with(|| text.into());
             }
@@ -249,19 +250,41 @@ impl Vector {
             KeySet::parse(value.to_string().as_bytes()).map(Arc::new).map_err(|error| error.to_string())
         };
         let mut keys = BTreeMap::new();
-        match &self.jwks {
-            None => {}
-            // The set itself, wherever it is asked for, or sets by URL.
-            Some(set) if set.get("keys").is_some_and(Value::is_array) => {
-                keys.insert(String::new(), parse(set)?);
-            }
-            Some(sets) => {
-                for (url, set) in sets.as_object().into_iter().flatten() {
-                    keys.insert(url.clone(), parse(set)?);
-                }
-            }
+        for (url, set) in key_sets(self.jwks.as_ref().or_else(|| self.oidc.get("jwks"))) {
+            keys.insert(url, parse(&set)?);
         }
         Ok(Known { anchors, certificates, keys })
+    }
+}
+
+/// Key sets by the URL that they are asked for at; under an empty URL wherever they are asked for. A vector may bring a set,
+/// a bare list of keys, keys by their id, or sets by URL.
+fn key_sets(given: Option<&Value>) -> Vec<(String, Value)> {
+    let set = |keys: Vec<Value>| vec![(String::new(), serde_json::json!({"keys": keys}))];
+    match given {
+        None => Vec::new(),
+        Some(Value::Array(keys)) => set(keys.clone()),
+        Some(one) if one.get("keys").is_some_and(Value::is_array) => vec![(String::new(), one.clone())],
+        Some(one) if one.get("kty").is_some() => set(vec![one.clone()]),
+        Some(map) => {
+            let entries = || map.as_object().into_iter().flatten();
+            if entries().any(|(_, value)| value.get("kty").is_some()) {
+                return set(entries()
+                    .map(|(kid, key)| {
+                        let mut key = key.clone();
+                        if key.get("kid").is_none() {
+                            key["kid"] = kid.as_str().into();
+                        }
+                        key
+                    })
+                    .collect());
+            }
+            // Google's other form: certificates by key id.
+            if entries().any(|(_, value)| value.is_string()) {
+                return vec![(String::new(), map.clone())];
+            }
+            entries().map(|(url, set)| (url.clone(), set.clone())).collect()
+        }
     }
 }
 

@@ -1,7 +1,21 @@
-//! Requests that reached a configured provider and were not proven, or could not be read: kept for an operator.
+//! Requests that reached a configured provider and were not proven, or could not be read: kept for an operator, byte for
+//! byte, without their secrets.
+//!
+//! Whoever reaches a route can write here, so everything is bounded: what waits in memory, and in the database the count,
+//! the bytes and the age for each provider. A flood loses to what was there before it (`store`).
 
-use crate::providers::Step;
-use bytes::Bytes;
+mod keeper;
+mod queries;
+mod redact;
+mod store;
+
+pub use keeper::Quarantine;
+pub use queries::{
+    Body, Claim, Detail, Filter, HeaderLine, Item, Outcome, Reopened, claim, find, list, remove, reopen,
+    settle,
+};
+
+use crate::providers::{OwnedRequest, Step};
 use chrono::{DateTime, Utc};
 
 /// A request to be kept.
@@ -13,33 +27,14 @@ pub struct Suspect {
     pub reason: &'static str,
     /// The steps of its verification.
     pub steps: Vec<Step>,
-    /// Request method.
-    pub method: String,
-    /// What stood before the path in the public URL, most likely first.
-    pub bases: Vec<String>,
-    /// Path as it came, without the token that a route may hold.
-    pub path: String,
-    /// The token that stood in the path.
-    pub path_token: Option<String>,
-    /// Query as it came.
-    pub query: String,
-    /// Header lines in their order; names in lower case.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// Lower-case names of headers that hold a secret.
+    /// The request as it came.
+    pub request: OwnedRequest,
+    /// Lower-case names of headers that hold the proof itself, if it is a secret.
     pub secret_headers: Vec<String>,
+    /// Lower-case names of headers that hold a credential or an address, whoever sends them.
+    pub private_headers: Vec<String>,
     /// Names of query parameters that hold a secret.
     pub secret_parameters: Vec<String>,
-    /// Exact body.
-    pub body: Bytes,
     /// When it came.
     pub received_at: DateTime<Utc>,
-}
-
-/// Where suspects are put, without waiting.
-#[derive(Debug, Clone, Default)]
-pub struct Quarantine;
-
-impl Quarantine {
-    /// Keeps a request, unless too many came at once.
-    pub fn keep(&self, _suspect: Suspect) {}
 }

@@ -2,9 +2,12 @@
 
 use crate::crypto::MasterKey;
 use crate::db::Pool;
+use crate::inbox::{Emission, emit};
 use crate::queue::{HandlerError, Outcome, Waker};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use uuid::Uuid;
 
 /// A stored event whose turn has come.
@@ -30,6 +33,41 @@ pub struct Event {
     pub envelope: Option<String>,
     /// Which attempt this is, from 1.
     pub attempt: i32,
+}
+
+impl Event {
+    /// When it happened, by the provider's clock where that is known.
+    pub fn happened_at(&self) -> DateTime<Utc> {
+        self.occurred_at.unwrap_or(self.received_at)
+    }
+
+    /// Emits an event that this one causes, in the caller's transaction; false if it was there already.
+    pub async fn emit(
+        &self,
+        conn: &mut AsyncPgConnection,
+        event_type: &str,
+        subject: &str,
+        data: serde_json::Value,
+    ) -> QueryResult<bool> {
+        let emission = Emission {
+            event_type,
+            subject,
+            source_provider: &self.provider,
+            source_event_id: &self.event_id,
+            occurred_at: self.occurred_at,
+            data,
+        };
+        emit(conn, &emission).await
+    }
+}
+
+/// What was emitted, for an outcome.
+pub(super) fn told(emitted: &[&str]) -> String {
+    if emitted.is_empty() {
+        "nothing new emitted".to_owned()
+    } else {
+        format!("emitted {}", emitted.join(", "))
+    }
 }
 
 /// What every handler may use.

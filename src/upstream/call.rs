@@ -15,7 +15,7 @@ pub struct Call {
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) headers: HeaderMap,
-    pub(super) json: Option<Bytes>,
+    pub(super) body: Option<(&'static str, Bytes)>,
     pub(super) weight: u32,
     pub(super) repeatable: bool,
 }
@@ -34,7 +34,7 @@ impl Call {
             path: path.into(),
             query: Vec::new(),
             headers: HeaderMap::new(),
-            json: None,
+            body: None,
             weight: 1,
             repeatable,
         }
@@ -56,8 +56,21 @@ impl Call {
 
     /// Sets a JSON body and its content type.
     #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.json = Some(body.to_string().into());
+    pub fn json(self, body: &serde_json::Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// Sets a form as the body, and its content type.
+    #[must_use]
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        self.body("application/x-www-form-urlencoded", form.extend_pairs(fields).finish())
+    }
+
+    /// Sets exact bytes as the body, and their content type.
+    #[must_use]
+    pub fn body(mut self, content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
+        self.body = Some((content_type, bytes.into()));
         self
     }
 

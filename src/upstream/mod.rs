@@ -4,6 +4,7 @@
 mod breaker;
 mod call;
 mod client;
+mod credentials;
 mod error;
 mod limit;
 mod pause;
@@ -13,4 +14,5 @@ mod transport;
 
 pub use call::{Call, Reply};
 pub use client::{Policy, Upstream};
+pub use credentials::{ClientCredentials, basic};
 pub use error::{Redacted, UpstreamError};

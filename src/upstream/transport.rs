@@ -106,9 +106,9 @@ pub(super) fn request(base: &Url, call: &Call) -> Option<Request> {
     }
     let mut request = Request::new(call.method.clone(), url);
     request.headers_mut().clone_from(&call.headers);
-    if let Some(json) = &call.json {
-        request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(json.clone().into());
+    if let Some((content_type, bytes)) = &call.body {
+        request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+        *request.body_mut() = Some(bytes.clone().into());
     }
     Some(request)
 }

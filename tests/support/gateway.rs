@@ -214,6 +214,21 @@ impl Gateway {
         self.child.wait().is_ok_and(|status| status.success())
     }
 
+    /// SIGHUP: it reads the settings of its providers again. Gives when it has said what came of it.
+    pub async fn reload(&self) {
+        let told = |log: &str| {
+            log.matches("the providers of the settings are in force").count()
+                + log.matches("the providers stay as they were").count()
+        };
+        let before = told(&self.log());
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+        wait::until("the providers to be read again", Duration::from_secs(10), || async {
+            (told(&self.log()) > before).then_some(())
+        })
+        .await;
+    }
+
     /// Starts again after `kill` or `terminate`, on the same database, at a new port.
     pub fn restart(&mut self) {
         let (child, base) = spawn(&self.role, &self.env, &self.log, self.dir.path());

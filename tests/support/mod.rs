@@ -3,7 +3,12 @@
 pub mod c2s;
 pub mod faulty_server;
 pub mod gateway;
+pub mod inject;
 pub mod moysklad;
+pub mod observe;
+pub mod paypal;
 pub mod sign;
+pub mod simulator;
 pub mod stripe;
+pub mod twilio;
 pub mod wait;

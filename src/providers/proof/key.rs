@@ -100,10 +100,12 @@ impl PublicKey {
         let spki = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| BadKey)?;
         let key: BitStringRef<'_> = spki.subject_public_key;
         let key = key.as_bytes().ok_or(BadKey)?;
-        match spki.algorithm.oid {
-            ED25519 => Self::from_ed25519(key),
-            EC if spki.algorithm.parameters_oid().is_ok_and(|curve| curve == P256) => Self::from_point(key),
-            RSA => Self::from_pkcs1_der(key),
+        // What else may stand there is fixed by RFC 8410, RFC 5480 and RFC 3279; some leave out RSA's NULL.
+        match (spki.algorithm.oid, spki.algorithm.parameters) {
+            (ED25519, None) => Self::from_ed25519(key),
+            (EC, Some(_)) if spki.algorithm.parameters_oid() == Ok(P256) => Self::from_point(key),
+            (RSA, None) => Self::from_pkcs1_der(key),
+            (RSA, Some(null)) if null.is_null() => Self::from_pkcs1_der(key),
             _ => Err(BadKey),
         }
     }

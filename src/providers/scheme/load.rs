@@ -1,60 +1,11 @@
 //! Tables from TOML: the built-in ones, and those of `hookgate.toml`.
 
-use super::table::{ParamEntry, SecretEntry, Table};
-use super::{SchemeProvider, Secret, keys, rules};
-use crate::config::Source;
-use crate::providers::{Access, Replay};
-use secrecy::{ExposeSecret as _, SecretString};
+use super::table::Table;
+use super::{SchemeError, rules};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
-
-/// Why a table cannot be used. Names file, line and field, never a value: it may be a secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct SchemeError {
-    /// Name of the file.
-    pub file: String,
-    /// Line in it, from 1.
-    pub line: Option<usize>,
-    /// The key at fault.
-    pub field: Option<String>,
-    /// What is wrong with it.
-    pub message: String,
-}
-
-impl std::fmt::Display for SchemeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(line) = self.line {
-            write!(f, " line {line}")?;
-        }
-        if let Some(field) = &self.field {
-            write!(f, ", `{field}`")?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-impl SchemeError {
-    /// An error at a place of `text`, whose line and key are looked up there.
-    pub(super) fn at(file: &str, text: &str, span: Option<Range<usize>>, message: String) -> Self {
-        let at = span.map(|span| span.start.min(text.len()));
-        let line = at.and_then(|at| Some(text.get(..at)?.matches('\n').count() + 1));
-        let field = line.and_then(|line| {
-            let line = text.lines().nth(line - 1)?;
-            let key = line.split('=').next()?.trim().trim_matches(['[', ']', '"']);
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-            (!key.is_empty() && key.len() < 100 && key.bytes().all(plain)).then(|| key.to_owned())
-        });
-        Self { file: file.to_owned(), line, field, message }
-    }
-
-    fn new(file: &str, field: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: None, field: Some(field.to_owned()), message: message.into() }
-    }
-}
 
 /// A table that passed every check, with what is needed to make an instance of it.
 #[derive(Clone)]
@@ -62,16 +13,6 @@ pub struct Scheme {
     /// Its name.
     pub name: String,
     pub(super) table: Arc<Table>,
-}
-
-/// What an instance is called, and which of its values came from where.
-pub struct Instance {
-    /// The provider.
-    pub provider: SchemeProvider,
-    /// Name of its scheme.
-    pub scheme: String,
-    /// Who may call it.
-    pub access: Access,
 }
 
 /// The built-in scheme of this name.
@@ -94,9 +35,9 @@ fn read_scheme(name: &str, text: &str) -> Result<Scheme, SchemeError> {
 /// The tables `[providers.NAME]` of a settings file.
 #[derive(Default)]
 pub struct Tables {
-    file: String,
-    text: String,
-    by_name: BTreeMap<String, toml::Spanned<Table>>,
+    pub(super) file: String,
+    pub(super) text: String,
+    pub(super) by_name: BTreeMap<String, toml::Spanned<Table>>,
 }
 
 /// Reads `[providers.NAME]` from the text of a settings file, whatever else stands there.
@@ -131,277 +72,90 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     }
 }
 
-/// How ids are made of secrets that were given none.
-pub type SecretId<'a> = &'a dyn Fn(usize, &SecretString) -> String;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-impl Tables {
-    /// Names of the tables.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(String::as_str)
+    /// A table of one's own, with one line replaced.
+    fn with(line: &str, instead: &str) -> Result<Tables, SchemeError> {
+        let text = r#"port = 8080
+
+[providers.acme]
+secret = "hunter2"
+allow_ips = ["203.0.113.0/24"]
+
+[[providers.acme.verify]]
+algorithm = "hmac-sha256"
+signature = { from = "header:X-Acme-Signature", prefix = "sha256=" }
+time = { from = "header:X-Acme-Time", format = "unix", past = 300, future = 300 }
+signed = "{time}.{body}"
+
+[providers.acme.event]
+id = "{json:/account}.{json:/id}"
+type = "{json:/type}"
+"#;
+        assert!(text.contains(line), "{line}");
+        read_tables("hookgate.toml", &text.replace(line, instead))
     }
 
-    /// Who may call the provider of this name, by its table.
-    pub(in crate::providers) fn access(&self, name: &str) -> Access {
-        self.by_name.get(name).map(|table| access(table.get_ref())).unwrap_or_default()
+    #[test]
+    fn a_table_of_ones_own_is_read() {
+        assert_eq!(with("port", "port").unwrap().names().collect::<Vec<_>>(), ["acme"]);
     }
 
-    fn problem(&self, name: &str, message: impl Into<String>) -> SchemeError {
-        match self.by_name.get(name) {
-            Some(table) => SchemeError::at(&self.file, &self.text, Some(table.span()), message.into()),
-            None => SchemeError::new("environment", name, message.into()),
+    #[test]
+    fn mistakes_are_told_with_file_line_and_field_and_without_values() {
+        for (line, instead, place, part) in [
+            ("\"hmac-sha256\"", "\"hmac-sha3\"", "line 8, `algorithm`", "unknown variant"),
+            ("header:X-Acme-Signature", "cookie:a", "line 9, `signature`", "no reference `cookie:…`"),
+            ("\"unix\"", "\"stardate\"", "line 10, `time`", "unknown variant"),
+            ("{time}.{body}", "{time}.{bodie}", "line 11, `signed`", "no reference `bodie`"),
+            ("{time}.{body}", "{time}.{body", "line 11, `signed`", "not closed"),
+            ("{json:/id}\"", "{json:id}\"", "line 14, `id`", "JSON pointer"),
+            ("203.0.113.0/24", "203.0.113", "line 5, `allow_ips`", "not a network"),
+            ("type = ", "kind = ", "line 15, `kind`", "unknown field"),
+            ("signed =", "singed =", "line 11, `singed`", "unknown field"),
+            ("secret = \"hunter2\"", "secret = hunter2", "line 4, `secret`", "in quotes"),
+            ("secret = \"hunter2\"", "secret = 123456", "line 4, `secret`", "in quotes"),
+            ("time = {", "# {", "line 7, `providers.acme.verify`", "`time` does not say where"),
+            ("signed = \"{time}.{body}\"\n", "", "line 7, `providers.acme.verify`", "what is signed"),
+            ("{json:/type}", "{item:/type}", "line 13, `providers.acme.event`", "only with `each`"),
+            ("{json:/type}", "{secret}", "line 13, `providers.acme.event`", "secret must not become part"),
+            ("providers.acme", "providers.Acme", "line 3, `providers.Acme`", "lower-case letters"),
+        ] {
+            let error =
+                with(line, instead).err().unwrap_or_else(|| panic!("{instead} was taken")).to_string();
+            assert!(error.starts_with(&format!("hookgate.toml {place}")), "{instead}: {error}");
+            assert!(error.contains(part) && !error.contains("hunter2"), "{instead}: {error}");
         }
     }
 
-    /// The instance of this name: the table's, over the built-in scheme that it names or is named after, over the
-    /// environment. `None` if nothing configures it: such a provider does not exist.
-    pub fn instance(
-        &self,
-        name: &str,
-        source: &Source,
-        learned: &[Learned],
-        id: SecretId<'_>,
-    ) -> Result<Option<Instance>, SchemeError> {
-        let own = self.by_name.get(name).map(toml::Spanned::get_ref);
-        let scheme = self.scheme_of(name, own)?;
-        let table = merged(&scheme, own);
-        let params = self.params(name, &table, own, source)?;
-        let prefix = name.to_uppercase().replace('-', "_");
-        let mut values: Vec<(Option<String>, SecretString)> = Vec::new();
-        // The environment wins over the file; further variables of a scheme belong to its first instance alone.
-        let mut variables = vec![format!("{prefix}_WEBHOOK_SECRET")];
-        if name == scheme.name {
-            variables.extend(table.secret_env.iter().cloned());
+    #[test]
+    fn proofs_that_prove_nothing_are_refused() {
+        for (line, instead, part) in [
+            ("\"hmac-sha256\"", "\"sha256\"", "proves nothing unless"),
+            (
+                "signature = {",
+                "each = \"/a\"\nrequire = [{ left = \"time\" }]\nsignature = {",
+                "exactly one of",
+            ),
+            ("prefix = \"sha256=\"", "pair = \"=\"", "go together"),
+            ("prefix = \"sha256=\"", "prefix = \"\"", "must not be empty"),
+        ] {
+            let error =
+                with(line, instead).err().unwrap_or_else(|| panic!("{instead} was taken")).to_string();
+            assert!(error.contains(part), "{instead}: {error}");
         }
-        let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
-        if let Some(text) = source.first(&variables) {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            values.extend(parts.map(|part| (None, SecretString::from(part))));
-        } else if let Some(own) = own {
-            values.extend(own.secret.iter().map(|value| (None, value.clone())));
-            values.extend(own.secrets.iter().map(|entry| match entry {
-                SecretEntry::Named { id, value } => (Some(id.clone()), value.clone()),
-                SecretEntry::Plain(value) => (None, value.clone()),
-            }));
-        }
-        values.extend(learned.iter().map(|secret| (Some(secret.id.clone()), secret.value.clone())));
-        let mut secrets = Vec::new();
-        for (index, (named, value)) in values.into_iter().enumerate() {
-            secrets.push(self.secret(name, &table, named, value, index, id)?);
-        }
-        let required = |param: &super::table::Param| param.required;
-        let declared = table.params.iter().filter_map(|(key, entry)| match entry {
-            ParamEntry::Declared(param) => Some((key, param)),
-            ParamEntry::Value(_) => None,
-        });
-        let missing: Vec<&str> = declared
-            .filter(|(key, param)| required(param) && !params.contains_key(*key))
-            .map(|(key, _)| key.as_str())
-            .collect();
-        let learning = own.is_some_and(|own| own.learn_secret);
-        let given = if table.secretless {
-            own.is_some() || table.params.values().any(|entry| configured(entry, source))
-        } else {
-            !secrets.is_empty() || learning
-        };
-        if !given {
-            return match own {
-                Some(_) => Err(self.problem(
-                    name,
-                    format!("providers.{name} has no secret: set `secret`, or {prefix}_WEBHOOK_SECRET"),
-                )),
-                None => Ok(None),
-            };
-        }
-        if let Some(key) = missing.first() {
-            return Err(self.problem(name, format!("providers.{name} needs the parameter `{key}`")));
-        }
-        let replay = own.and_then(|own| own.replay);
-        let by_scheme = table.event.as_ref().map(|event| event.get_ref().replay);
-        Ok(Some(Instance {
-            access: own.map(access).unwrap_or_default(),
-            scheme: scheme.name.clone(),
-            provider: SchemeProvider {
-                name: name.to_owned(),
-                secrets,
-                params,
-                registered_url: own.and_then(|own| own.url.as_ref()).map(|url| url.0.clone()),
-                replay: replay.or(by_scheme).unwrap_or(Replay::Off),
-                tolerance: own.and_then(|own| own.tolerance_seconds),
-                learning,
-                table: Arc::new(table),
-            },
-        }))
     }
 
-    /// An instance with exactly this secret and these parameters, for vectors: whatever is configured plays no part.
-    pub fn trial(
-        &self,
-        name: &str,
-        secret: &SecretString,
-        params: BTreeMap<String, SecretString>,
-    ) -> Result<SchemeProvider, SchemeError> {
-        let own = self.by_name.get(name).map(toml::Spanned::get_ref);
-        let scheme = self.scheme_of(name, own)?;
-        let table = merged(&scheme, own);
-        let mut values: BTreeMap<String, SecretString> = BTreeMap::new();
-        for (key, entry) in &table.params {
-            if let ParamEntry::Declared(param) = entry
-                && let Some(default) = &param.default
-            {
-                values.insert(key.clone(), default.clone().into());
+    proptest! {
+        #[test]
+        fn no_file_panics_and_no_error_shows_the_secret(text in "(?s).{0,300}") {
+            let text = format!("[providers.a]\nsecret = \"hunter2\"\n{text}");
+            if let Err(error) = read_tables("f", &text) {
+                prop_assert!(!error.to_string().contains("hunter2"));
             }
         }
-        values.extend(params);
-        let learning = secret.expose_secret().is_empty() && !table.secretless;
-        let secrets = if table.secretless || learning {
-            Vec::new()
-        } else {
-            vec![self.secret(name, &table, None, secret.clone(), 0, &|_, _| "vector".to_owned())?]
-        };
-        let replay = table.event.as_ref().map_or(Replay::Off, |event| event.get_ref().replay);
-        Ok(SchemeProvider {
-            name: name.to_owned(),
-            secrets,
-            params: values,
-            registered_url: None,
-            replay,
-            tolerance: own.and_then(|own| own.tolerance_seconds),
-            learning: true,
-            table: Arc::new(table),
-        })
     }
-
-    fn scheme_of(&self, name: &str, own: Option<&Table>) -> Result<Scheme, SchemeError> {
-        let named = own.and_then(|own| own.scheme.as_ref()).map(toml::Spanned::get_ref);
-        let wanted = named.map_or(name, String::as_str);
-        match load_builtin(wanted) {
-            Some(scheme) => scheme,
-            None => match own {
-                Some(own) if named.is_none() && !own.verify.is_empty() && own.event.is_some() => {
-                    Ok(Scheme { name: name.to_owned(), table: Arc::new(own.clone()) })
-                }
-                Some(_) if named.is_none() => Err(self.problem(
-                    name,
-                    format!("{name} is no built-in scheme, so providers.{name} needs `[[providers.{name}.verify]]` and `[providers.{name}.event]`, or `scheme`"),
-                )),
-                _ => Err(self.problem(name, format!("there is no built-in scheme `{wanted}`; `hookgate providers list --all` shows them"))),
-            },
-        }
-    }
-
-    fn secret(
-        &self,
-        name: &str,
-        table: &Table,
-        named: Option<String>,
-        value: SecretString,
-        index: usize,
-        id: SecretId<'_>,
-    ) -> Result<Secret, SchemeError> {
-        let mut made = Vec::new();
-        let mut reason = None;
-        for rule in &table.verify {
-            let rule = rule.get_ref();
-            let fits = rule
-                .when
-                .secret_prefix
-                .as_ref()
-                .is_none_or(|prefix| value.expose_secret().starts_with(prefix.as_str()));
-            made.push(match keys::key(rule, &value) {
-                Ok(key) if fits => Some(key),
-                Ok(_) => None,
-                Err(expected) => {
-                    reason.get_or_insert(expected);
-                    None
-                }
-            });
-        }
-        if made.iter().all(Option::is_none) {
-            let expected = reason.unwrap_or_else(|| "of another kind".to_owned());
-            return Err(self
-                .problem(name, format!("providers.{name}: secret number {} must be {expected}", index + 1)));
-        }
-        Ok(Secret { id: named.unwrap_or_else(|| id(index, &value)), value, keys: made })
-    }
-
-    fn params(
-        &self,
-        name: &str,
-        table: &Table,
-        own: Option<&Table>,
-        source: &Source,
-    ) -> Result<BTreeMap<String, SecretString>, SchemeError> {
-        let mut values = BTreeMap::new();
-        for (key, entry) in own.into_iter().flat_map(|own| &own.params) {
-            let ParamEntry::Value(value) = entry else { continue };
-            let known = matches!(table.params.get(key), Some(ParamEntry::Declared(_)));
-            let own_scheme = own.is_some_and(|own| !own.verify.is_empty());
-            if !known && !own_scheme {
-                return Err(
-                    self.problem(name, format!("providers.{name}: the scheme has no parameter `{key}`"))
-                );
-            }
-            values.insert(key.clone(), value.clone());
-        }
-        for (key, entry) in &table.params {
-            let ParamEntry::Declared(param) = entry else { continue };
-            let variables: Vec<&str> = param.env.iter().map(String::as_str).collect();
-            let from_env = source.first(&variables).map(|text| SecretString::from(text.trim()));
-            let default = || param.default.clone().map(SecretString::from);
-            if let Some(value) = from_env.or_else(|| values.remove(key)).or_else(default) {
-                values.insert(key.clone(), value);
-            }
-        }
-        Ok(values)
-    }
-}
-
-/// A secret that a handshake offered and an operator approved.
-#[derive(Debug, Clone)]
-pub struct Learned {
-    /// Its id.
-    pub id: String,
-    /// The secret.
-    pub value: SecretString,
-}
-
-fn configured(entry: &ParamEntry, source: &Source) -> bool {
-    match entry {
-        ParamEntry::Value(_) => true,
-        ParamEntry::Declared(param) => {
-            let variables: Vec<&str> = param.env.iter().map(String::as_str).collect();
-            source.first(&variables).is_some()
-        }
-    }
-}
-
-fn access(table: &Table) -> Access {
-    Access {
-        allow: table.allow_ips.iter().map(|network| network.0).collect(),
-        requests_per_second: table.requests_per_second,
-        max_body_bytes: table.max_body_bytes,
-    }
-}
-
-/// The scheme's table with what the instance says otherwise.
-fn merged(scheme: &Scheme, own: Option<&Table>) -> Table {
-    let mut table = (*scheme.table).clone();
-    let Some(own) = own else { return table };
-    if !own.verify.is_empty() {
-        table.verify.clone_from(&own.verify);
-    }
-    if own.event.is_some() {
-        table.event.clone_from(&own.event);
-    }
-    if !own.handshake.is_empty() {
-        table.handshake.clone_from(&own.handshake);
-    }
-    if own.reply.is_some() {
-        table.reply.clone_from(&own.reply);
-    }
-    if !own.sample.is_empty() {
-        table.sample.clone_from(&own.sample);
-    }
-    table.secretless |= own.secretless;
-    table
 }

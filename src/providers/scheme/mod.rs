@@ -1,15 +1,21 @@
 //! Providers as data: one engine for every sender whose scheme a table can say. `docs/providers.md` is the reference of
 //! the tables; the built-in ones are the files of `src/providers/builtin`.
 
+mod about;
 mod asymmetric;
+mod error;
+mod event_table;
 mod events;
 mod handshake;
+mod instance;
 mod keys;
 mod load;
+mod proof_table;
 mod reference;
 mod rules;
 mod sample;
 mod scene;
+mod signature;
 mod table;
 mod template;
 mod time;
@@ -17,9 +23,10 @@ mod urls;
 mod verify;
 mod when;
 
-pub use load::{
-    BUILTIN, Instance, Learned, Scheme, SchemeError, SecretId, Tables, load_builtin, read_tables,
-};
+pub use about::{About, AboutParam, builtin_names};
+pub use error::SchemeError;
+pub use instance::{Instance, Learned, SecretId};
+pub use load::{BUILTIN, Scheme, Tables, load_builtin, read_tables};
 
 use super::proof::SigningKey;
 use super::{
@@ -205,3 +212,5 @@ impl Answer {
 mod builtin_tests;
 #[cfg(test)]
 mod sample_tests;
+#[cfg(test)]
+mod tampering_tests;

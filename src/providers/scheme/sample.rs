@@ -25,6 +25,7 @@ impl Fill {
         let pairs = [
             ("{now}", self.now.timestamp().to_string()),
             ("{now_ms}", self.now.timestamp_millis().to_string()),
+            ("{now_rfc2822}", self.now.to_rfc2822()),
             ("{now_rfc3339}", self.now.to_rfc3339_opts(SecondsFormat::Secs, true)),
             ("{uuid}", self.uuid.clone()),
             ("{hex}", self.uuid.replace('-', "")[20..].to_owned()),

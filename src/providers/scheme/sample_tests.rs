@@ -32,8 +32,13 @@ fn secret(scheme: &Scheme) -> Option<SecretString> {
     }))
 }
 
-pub(super) fn prove(tables: &Tables, name: &str, scheme: &Scheme) -> Result<(), String> {
-    let Some(secret) = secret(scheme) else { return Ok(()) };
+/// An instance of the scheme that can sign its own samples; `None` if only its sender can.
+pub(super) fn trial(
+    tables: &Tables,
+    name: &str,
+    scheme: &Scheme,
+) -> Option<Result<SchemeProvider, crate::providers::scheme::SchemeError>> {
+    let secret = secret(scheme)?;
     let params = scheme.table.params.iter().filter_map(|(key, entry)| match entry {
         super::table::ParamEntry::Declared(param) if param.required => {
             Some((key.clone(), SecretString::from("example")))
@@ -41,7 +46,12 @@ pub(super) fn prove(tables: &Tables, name: &str, scheme: &Scheme) -> Result<(), 
         _ => None,
     });
     let params: BTreeMap<String, SecretString> = params.collect();
-    let provider = tables.trial(name, &secret, params).map_err(|error| error.to_string())?;
+    Some(tables.trial(name, &secret, params))
+}
+
+pub(super) fn prove(tables: &Tables, name: &str, scheme: &Scheme) -> Result<(), String> {
+    let Some(provider) = trial(tables, name, scheme) else { return Ok(()) };
+    let provider = provider.map_err(|error| error.to_string())?;
     for event_type in provider.sample_types() {
         one(&provider, event_type).map_err(|error| format!("{event_type}: {error}"))?;
     }

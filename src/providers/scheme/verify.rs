@@ -3,6 +3,7 @@
 use super::keys::{Key, Kind, decode};
 use super::reference::Reference;
 use super::scene::{Moment, Scene};
+use super::signature::{basic_place, candidates, describe, find, pairs};
 use super::table::{Require, SignaturePlace, TimeRule, Verify};
 use super::{asymmetric, time, urls};
 use crate::crypto::same_secret;
@@ -15,8 +16,6 @@ use serde_json::Value;
 use std::borrow::Cow;
 use subtle::ConstantTimeEq as _;
 
-/// Most signatures of one request that are tried: each costs a computation.
-const MAX_SIGNATURES: usize = 16;
 /// Most items of one request that are proven one by one.
 const MAX_ITEMS: usize = 1000;
 
@@ -253,18 +252,6 @@ fn equal(given: &[Vec<u8>], expected: &[u8]) -> bool {
     given.iter().fold(false, |found, given| found | bool::from(given.as_slice().ct_eq(expected)))
 }
 
-/// Where HTTP Basic stands unless a table says otherwise.
-fn basic_place() -> SignaturePlace {
-    SignaturePlace {
-        from: Reference::Header("authorization".to_owned()),
-        encoding: super::table::Encoding::Text,
-        prefix: None,
-        separator: None,
-        pair: None,
-        key: None,
-    }
-}
-
 fn basic(given: &str) -> Option<Vec<u8>> {
     let (scheme, pair) = given.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("basic") { STANDARD.decode(pair.trim()).ok() } else { None }
@@ -304,56 +291,4 @@ fn required(
         format!("{} {verb} what it has to be", requirement.left)
     });
     if same { Ok(()) } else { Err(Unproven::Mismatch) }
-}
-
-/// The texts that hold the signature.
-fn find<'s>(place: &SignaturePlace, scene: &'s Scene<'s>, moment: Moment<'s>) -> Option<Vec<Cow<'s, str>>> {
-    if let Reference::HeaderPrefix(prefix) = &place.from {
-        let lines = scene.request.headers.iter().filter(|line| line.0.starts_with(prefix.as_str()));
-        let texts: Vec<_> =
-            lines.filter_map(|line| std::str::from_utf8(line.1).ok()).map(Cow::Borrowed).collect();
-        return (!texts.is_empty()).then_some(texts);
-    }
-    Some(vec![scene.text(&place.from, moment)?])
-}
-
-/// The pairs of a signature header, in their order; a piece that is none is left out.
-fn pairs<'t>(place: &SignaturePlace, found: &'t [Cow<'_, str>], pair: &str) -> Vec<(&'t str, &'t str)> {
-    let pieces = found.iter().flat_map(|text| split(text, place.separator.as_deref()));
-    pieces.filter_map(|piece| piece.split_once(pair)).collect()
-}
-
-fn split<'t>(text: &'t str, separator: Option<&str>) -> Vec<&'t str> {
-    match separator {
-        Some(separator) => text.split(separator).collect(),
-        None => vec![text],
-    }
-}
-
-/// The signatures that count, without their prefix.
-fn candidates<'t>(
-    place: &SignaturePlace,
-    found: &'t [Cow<'_, str>],
-    pairs: &[(&'t str, &'t str)],
-) -> Vec<Cow<'t, str>> {
-    let all: Vec<&str> = match (&place.pair, &place.key) {
-        (Some(_), Some(key)) => pairs.iter().filter(|pair| pair.0 == key).map(|pair| pair.1).collect(),
-        _ => found.iter().flat_map(|text| split(text, place.separator.as_deref())).collect(),
-    };
-    // A proxy that joins repeated lines into one puts a space behind the comma.
-    let joined = matches!(place.from, Reference::Headers(_));
-    all.into_iter()
-        .map(|text| if joined { text.trim() } else { text })
-        .filter_map(|text| match &place.prefix {
-            Some(prefix) => text.strip_prefix(prefix.as_str()),
-            None => Some(text),
-        })
-        .filter(|text| !text.is_empty())
-        .take(MAX_SIGNATURES)
-        .map(Cow::Borrowed)
-        .collect()
-}
-
-fn describe(place: &SignaturePlace) -> String {
-    place.from.to_string()
 }

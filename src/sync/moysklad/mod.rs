@@ -11,6 +11,7 @@ mod handler;
 mod mappings;
 mod metadata;
 mod product;
+pub mod settings;
 mod turns;
 mod upsert;
 mod worker;

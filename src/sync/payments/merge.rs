@@ -4,8 +4,8 @@
 //! by side. Of each part the greatest observation is kept, in a total order that starts with its time, and the
 //! payment is computed from the kept ones alone. So the result depends on what was seen and never on when it came.
 
-use super::names::stored_as_text;
 use crate::db::schema::{payment_parts, payments};
+use crate::sync::names::stored_as_text;
 use chrono::{DateTime, Utc};
 use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
@@ -61,7 +61,8 @@ stored_as_text!(Standing {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = payment_parts, treat_none_as_null = true)]
 pub struct Observation {
-    /// Time of the event that brought it, or of the start of the fetch.
+    /// Its version: the time of the event that brought it, of the start of the fetch, or of the object's last change
+    /// where the object tells that; of one provider always of one clock.
     pub as_of: DateTime<Utc>,
     /// How far it has come.
     pub standing: Standing,
@@ -156,9 +157,9 @@ pub(super) struct Summary {
     pub customer: Option<String>,
 }
 
-/// The refunds of a payment add up to more than 63 bits hold.
+/// The charges or refunds of a payment add up to more than 63 bits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the refunds of the payment add up to more than an amount can hold")]
+#[error("the charges or refunds of the payment add up to more than an amount can hold")]
 pub struct Overflow;
 
 /// The parts of one payment, each with its newest observation, by the provider's ids of them.
@@ -181,13 +182,22 @@ impl Parts {
         newer
     }
 
+    /// How far a part has come, as far as is known.
+    pub(super) fn standing(&self, object_id: &str) -> Option<Standing> {
+        self.0.get(object_id).map(|part| part.seen.standing)
+    }
+
     /// Computes the payment.
     pub(super) fn summarize(&self) -> Result<Summary, Overflow> {
         let speaker = self.speaker();
         // A refund shows that there was money to give back, where nothing else is known of the payment.
         let standing = speaker.map_or(Standing::Succeeded, |part| part.seen.standing);
-        let amount =
+        let told =
             self.first(speaker, |part| if part.role == Role::Refund { None } else { part.seen.amount });
+        // One payment may be taken in several charges; each knows only of itself.
+        let by_charge =
+            speaker.is_some_and(|part| part.role == Role::Charge && standing == Standing::Succeeded);
+        let amount = if by_charge { self.taken()?.or(told) } else { told };
         // A released reservation looks like a refund; as nothing was taken, nothing was given back.
         let amount_refunded = if standing == Standing::Succeeded { self.given_back()? } else { 0 };
         let status = match standing {
@@ -222,6 +232,14 @@ impl Parts {
     fn first<T>(&self, speaker: Option<&Part>, get: impl Fn(&Part) -> Option<T>) -> Option<T> {
         let others = || self.0.values().filter(|part| get(part).is_some()).max_by_key(|part| &part.seen);
         speaker.and_then(&get).or_else(|| get(others()?))
+    }
+
+    /// What the charges took together, as far as they tell.
+    fn taken(&self) -> Result<Option<i64>, Overflow> {
+        let taken = |part: &&Part| part.role == Role::Charge && part.seen.standing == Standing::Succeeded;
+        let mut amounts = self.0.values().filter(taken).filter_map(|part| part.seen.amount);
+        let Some(first) = amounts.next() else { return Ok(None) };
+        amounts.try_fold(first, i64::checked_add).map(Some).ok_or(Overflow)
     }
 
     /// Charges tell a total and refunds tell themselves; either kind of event may be missing, so the greater counts.

@@ -4,10 +4,11 @@
 //! is known by name here.
 
 mod merge;
-mod names;
+mod money;
 mod queries;
 mod store;
 
 pub use merge::{Mark, Observation, Overflow, Role, Standing, Status};
-pub use queries::{Cursor, Filter, Payment, list};
-pub use store::{Applied, ApplyError, PaymentChange, apply};
+pub use money::{MoneyError, minor_units};
+pub use queries::{Filter, Payment, list};
+pub use store::{Applied, ApplyError, PaymentChange, apply, now};

@@ -1,13 +1,13 @@
 //! Reading payments.
 
 use super::merge::Status;
-use crate::db::schema::payments;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::db::schema::{payment_parts, payments};
+use crate::sync::paging::Cursor;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// A payment as operators see it.
@@ -34,12 +34,32 @@ pub struct Payment {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Payment {
+    /// What subscribers are told of it.
+    pub fn facts(&self) -> Value {
+        json!({
+            "provider": self.provider,
+            "payment_id": self.payment_id,
+            "status": self.status,
+            "amount": self.amount,
+            "amount_refunded": self.amount_refunded,
+            "currency": self.currency,
+            "customer": self.customer,
+        })
+    }
+
+    fn place(&self) -> Cursor {
+        let (provider, id) = (self.provider.clone(), self.payment_id.clone());
+        Cursor { updated_at: self.updated_at, provider, id }
+    }
+}
+
 /// Which payments.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Of this provider.
     pub provider: Option<String>,
-    /// With this id.
+    /// With this id, or with a part (a charge, a capture, a refund) of this id.
     pub id: Option<String>,
     /// With this status.
     pub status: Option<Status>,
@@ -47,38 +67,6 @@ pub struct Filter {
     pub after: Option<Cursor>,
     /// At most so many.
     pub limit: u8,
-}
-
-/// A place in the list; opaque to clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    updated_at: DateTime<Utc>,
-    provider: String,
-    payment_id: String,
-}
-
-impl Cursor {
-    fn after(payment: &Payment) -> Self {
-        Self {
-            updated_at: payment.updated_at,
-            provider: payment.provider.clone(),
-            payment_id: payment.payment_id.clone(),
-        }
-    }
-
-    /// Reads what [`Self::encode`] made; `None` for anything else.
-    pub fn decode(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let mut fields = std::str::from_utf8(&bytes).ok()?.splitn(3, '\n');
-        let updated_at = DateTime::from_timestamp_micros(fields.next()?.parse().ok()?)?;
-        Some(Self { updated_at, provider: fields.next()?.to_owned(), payment_id: fields.next()?.to_owned() })
-    }
-
-    /// As a query parameter.
-    pub fn encode(&self) -> String {
-        let micros = self.updated_at.timestamp_micros();
-        URL_SAFE_NO_PAD.encode(format!("{micros}\n{}\n{}", self.provider, self.payment_id))
-    }
 }
 
 /// A page of payments, last changed first, and where the next page starts if there is one.
@@ -92,13 +80,13 @@ pub async fn list(
         query = query.filter(p::provider.eq(provider));
     }
     if let Some(id) = &filter.id {
-        query = query.filter(p::payment_id.eq(id));
+        query = query.filter(p::payment_id.eq_any(payments_with(conn, id).await?));
     }
     if let Some(status) = filter.status {
         query = query.filter(p::status.eq(status));
     }
     if let Some(after) = &filter.after {
-        let same_provider = p::provider.eq(&after.provider).and(p::payment_id.gt(&after.payment_id));
+        let same_provider = p::provider.eq(&after.provider).and(p::payment_id.gt(&after.id));
         let same_time = p::provider.gt(&after.provider).or(same_provider);
         query = query
             .filter(p::updated_at.le(after.updated_at))
@@ -112,28 +100,16 @@ pub async fn list(
         .await?;
     let more = payments.len() > usize::from(filter.limit);
     payments.truncate(filter.limit.into());
-    let next = if more { payments.last().map(Cursor::after) } else { None };
+    let next = if more { payments.last().map(Payment::place) } else { None };
     Ok((payments, next))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_what_it_wrote() {
-        let cursor = Cursor {
-            updated_at: DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap(),
-            provider: "stripe".to_owned(),
-            payment_id: "pi_1\n2".to_owned(),
-        };
-        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
-    }
-
-    #[test]
-    fn a_cursor_of_another_form_is_refused() {
-        for text in ["", "x", "%%%", &URL_SAFE_NO_PAD.encode("1"), &URL_SAFE_NO_PAD.encode("x\ny\nz")] {
-            assert_eq!(Cursor::decode(text), None, "{text}");
-        }
-    }
+/// The ids of payments that `id` may mean: itself, and the payments of parts of this id. What merchants see in a
+/// provider's pages is more often the id of a charge than that of the payment around it.
+async fn payments_with(conn: &mut AsyncPgConnection, id: &str) -> QueryResult<Vec<String>> {
+    use payment_parts as p;
+    let mut ids: Vec<String> =
+        p::table.filter(p::object_id.eq(id)).select(p::payment_id).limit(50).load(conn).await?;
+    ids.push(id.to_owned());
+    Ok(ids)
 }

@@ -1,9 +1,10 @@
 //! Merging what a handler saw into the stored payment.
 
-use super::merge::{Mark, Observation, Overflow, Part, Parts, Role, Status, Summary};
+use super::merge::{Mark, Observation, Overflow, Part, Parts, Role, Standing, Status, Summary};
 use super::queries::Payment;
 use crate::db::schema::{payment_parts, payments};
 use crate::queue::HandlerError;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -31,6 +32,19 @@ pub struct Applied {
     pub payment: Payment,
     /// Minor units by which the refunded amount grew. Of several events that tell of one refund only one sees it.
     pub newly_refunded: i64,
+    /// How far the part has come by this change; `None` if it was there before. Of several events that tell of one step
+    /// only one sees it.
+    pub reached: Option<Standing>,
+}
+
+diesel::define_sql_function! {
+    /// The database's clock, which also stamps events when they are stored.
+    fn clock_timestamp() -> Timestamptz;
+}
+
+/// The time by the database's clock.
+pub async fn now(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
+    diesel::select(clock_timestamp()).get_result(conn).await
 }
 
 /// Why a change cannot be applied.
@@ -59,9 +73,12 @@ pub async fn apply(conn: &mut AsyncPgConnection, change: &PaymentChange<'_>) -> 
     let (before, last) = lock(conn, change).await?;
     let mut parts = parts(conn, change).await?;
     let part = Part { role: change.role, seen: change.seen.clone() };
-    if parts.observe(change.object_id, &part) {
+    let standing = parts.standing(change.object_id);
+    let newer = parts.observe(change.object_id, &part);
+    if newer {
         keep(conn, change).await?;
     }
+    let reached = (newer && standing != Some(change.seen.standing)).then_some(change.seen.standing);
     let after = parts.summarize()?;
     let newly_refunded = after.amount_refunded.saturating_sub(before.amount_refunded).max(0);
     let row = payments::table.find((change.provider, change.payment_id));
@@ -71,7 +88,7 @@ pub async fn apply(conn: &mut AsyncPgConnection, change: &PaymentChange<'_>) -> 
             .execute(conn)
             .await?;
     }
-    Ok(Applied { payment: row.select(Payment::as_select()).first(conn).await?, newly_refunded })
+    Ok(Applied { payment: row.select(Payment::as_select()).first(conn).await?, newly_refunded, reached })
 }
 
 /// Makes sure that the payment has a row, and locks it.

@@ -7,11 +7,6 @@ use diesel::query_dsl::methods::FilterDsl;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
-diesel::define_sql_function! {
-    /// The database's clock, which also stamps events when they are stored.
-    fn clock_timestamp() -> Timestamptz;
-}
-
 /// The last fetch of an object.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = stripe_objects, treat_none_as_null = true)]
@@ -54,9 +49,4 @@ pub(super) async fn remember(
     // A worker that lost its lease may end its slower, older fetch after a newer one.
     FilterDsl::filter(upsert, o::synced_at.le(fetch.synced_at)).execute(conn).await?;
     Ok(())
-}
-
-/// The time by the database's clock.
-pub(super) async fn now(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
-    diesel::select(clock_timestamp()).get_result(conn).await
 }

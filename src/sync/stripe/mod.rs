@@ -2,7 +2,8 @@
 //! emitted.
 //!
 //! Stripe guarantees no order and its times are whole seconds. With an API key the event is only a hint to look, and
-//! one look answers all events that were there before it. Without a key the object in the event is believed.
+//! one look answers all events that were there before it. Without a key, and in other instances of the scheme, the object in
+//! the event is believed.
 
 mod api;
 mod fetches;
@@ -11,7 +12,7 @@ mod notice;
 mod object;
 
 use crate::config::Settings;
-use crate::sync::{Context, Event, Handler, HandlerError, Outcome};
+use crate::sync::{Context, Event, Handler, HandlerError, Outcome, payments};
 use api::Api;
 use diesel_async::AsyncConnection as _;
 use fetches::Fetch;
@@ -39,8 +40,9 @@ impl StripeHandler {
         Self { api: Api::new(&settings.stripe) }
     }
 
-    async fn look(&self, notice: &Notice<'_>, cx: &Context) -> Result<Look, HandlerError> {
-        let Some(api) = self.api.as_ref().filter(|_| !notice.says_deleted()) else {
+    /// `own`: the event is of the account that the API key belongs to.
+    async fn look(&self, notice: &Notice<'_>, own: bool, cx: &Context) -> Result<Look, HandlerError> {
+        let Some(api) = self.api.as_ref().filter(|_| own && !notice.says_deleted()) else {
             return Ok(Look { object: notice.object.clone(), fetch: None, source: "from the event" });
         };
         let started = {
@@ -49,7 +51,7 @@ impl StripeHandler {
                 Some(fetch) if notice.received_at() < fetch.synced_at => {
                     return Ok(Look { object: notice.answer(fetch), fetch: None, source: "fetched before" });
                 }
-                _ => fetches::now(&mut conn).await?,
+                _ => payments::now(&mut conn).await?,
             }
         };
         // No connection is held while Stripe is asked.
@@ -66,7 +68,12 @@ impl StripeHandler {
 #[async_trait::async_trait]
 impl Handler for StripeHandler {
     fn provider(&self) -> &'static str {
-        notice::PROVIDER
+        "stripe"
+    }
+
+    /// Another account's events are believed as they are: the API key is not theirs.
+    fn serves_instances(&self) -> bool {
+        true
     }
 
     fn wants(&self, event_type: &str) -> bool {
@@ -78,7 +85,7 @@ impl Handler for StripeHandler {
             Reading::Notice(notice) => notice,
             Reading::Nothing(outcome) => return Ok(outcome),
         };
-        let look = self.look(&notice, cx).await?;
+        let look = self.look(&notice, event.provider == self.provider(), cx).await?;
         let mut conn = cx.pool.get().await?;
         let done = conn
             .transaction(async |conn| {

@@ -3,17 +3,12 @@
 use super::fetches::Fetch;
 use super::kind::Kind;
 use super::object::{self, Object, PaymentPart};
-use crate::inbox::{Emission, emit};
-use crate::sync::payments::{self, Mark, Payment, PaymentChange, Standing};
-use crate::sync::{Event, HandlerError, Outcome};
+use crate::sync::payments::{self, Mark, PaymentChange, Standing};
+use crate::sync::{Event, HandlerError, Outcome, told};
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use serde::Deserialize;
-use serde_json::{Value, json};
-
-/// Name of the provider.
-pub(super) const PROVIDER: &str = "stripe";
+use serde_json::Value;
 
 /// An event about an object with an id.
 pub(super) struct Notice<'a> {
@@ -74,7 +69,7 @@ impl<'a> Notice<'a> {
             Value::Null => None,
             account => Some(object::id(account).ok_or_else(|| give_up("`account` is no id of Stripe"))?),
         };
-        let object = object::read(kind, &event.event_type, object, happened_at(event))?;
+        let object = object::read(kind, &event.event_type, object, event.happened_at())?;
         Ok(Reading::Notice(Self { event, kind, object_id, object, account }))
     }
 
@@ -123,7 +118,7 @@ impl<'a> Notice<'a> {
             Object::Payment(part) => self.keep(conn, part).await,
             Object::Record(_) if self.kind == Kind::Refund => Ok("it belongs to no payment".to_owned()),
             Object::Record(facts) => {
-                let new = self.emit(conn, self.event_type(), &self.object_id, facts.clone()).await?;
+                let new = self.event.emit(conn, self.event_type(), &self.object_id, facts.clone()).await?;
                 Ok(told(new.then_some(self.event_type()).as_slice()))
             }
         }
@@ -132,13 +127,13 @@ impl<'a> Notice<'a> {
     async fn keep(&self, conn: &mut AsyncPgConnection, part: &PaymentPart) -> Result<String, HandlerError> {
         let own = if let Object::Payment(own) = &self.object { own } else { part };
         let change = PaymentChange {
-            provider: PROVIDER,
+            provider: &self.event.provider,
             payment_id: &part.payment_id,
             object_id: &self.object_id,
             role: part.role,
             seen: part.seen.clone(),
             event: Mark {
-                at: happened_at(self.event),
+                at: self.event.happened_at(),
                 rank: Mark::rank(own.role, &own.seen),
                 event_id: self.event.event_id.clone(),
             },
@@ -147,8 +142,8 @@ impl<'a> Notice<'a> {
         let refunded = (applied.newly_refunded > 0).then_some("payment.refunded");
         let mut emitted = Vec::new();
         for event_type in self.announces(own).into_iter().chain(refunded) {
-            let data = payment_data(&applied.payment);
-            if self.emit(conn, event_type, &part.payment_id, data).await? {
+            let data = applied.payment.facts();
+            if self.event.emit(conn, event_type, &part.payment_id, data).await? {
                 emitted.push(event_type);
             }
         }
@@ -169,47 +164,5 @@ impl<'a> Notice<'a> {
             "charge.failed" if alone => Some("payment.failed"),
             _ => None,
         }
-    }
-
-    async fn emit(
-        &self,
-        conn: &mut AsyncPgConnection,
-        event_type: &str,
-        subject: &str,
-        data: Value,
-    ) -> QueryResult<bool> {
-        let emission = Emission {
-            event_type,
-            subject,
-            source_provider: PROVIDER,
-            source_event_id: &self.event.event_id,
-            occurred_at: self.event.occurred_at,
-            data,
-        };
-        emit(conn, &emission).await
-    }
-}
-
-fn happened_at(event: &Event) -> DateTime<Utc> {
-    event.occurred_at.unwrap_or(event.received_at)
-}
-
-fn payment_data(payment: &Payment) -> Value {
-    json!({
-        "provider": payment.provider,
-        "payment_id": payment.payment_id,
-        "status": payment.status,
-        "amount": payment.amount,
-        "amount_refunded": payment.amount_refunded,
-        "currency": payment.currency,
-        "customer": payment.customer,
-    })
-}
-
-fn told(emitted: &[&str]) -> String {
-    if emitted.is_empty() {
-        "nothing new emitted".to_owned()
-    } else {
-        format!("emitted {}", emitted.join(", "))
     }
 }

@@ -13,11 +13,12 @@ import tempfile
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 MESSAGE = b"what was signed"
 NAME = "messageverificationcerts.example.com"
-OUT = {"message": MESSAGE.decode(), "keys": {}, "public": {}, "signatures": {}, "certificates": {}}
+OUT = {"message": MESSAGE.decode(), "keys": {}, "public": {}, "signatures": {}, "tokens": {}, "certificates": {}}
 
 
 def pem(key, form=serialization.PrivateFormat.PKCS8):
@@ -76,6 +77,20 @@ for name, key in {"rsa": rsa2048, "rsa1024": rsa1024}.items():
 OUT["signatures"]["p256"] = b64(p256.sign(MESSAGE, ec.ECDSA(hashes.SHA256())))
 OUT["signatures"]["p384"] = b64(p384.sign(MESSAGE, ec.ECDSA(hashes.SHA256())))
 OUT["signatures"]["ed25519"] = b64(ed.sign(MESSAGE))
+
+
+def token(alg, kid, sign):
+    parts = ({"alg": alg, "kid": kid, "typ": "JWT"}, {"sub": alg, "exp": 4102444800})
+    text = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return f"{text}." + base64.urlsafe_b64encode(sign(text.encode())).decode().rstrip("=")
+
+
+def sign_p256(text):
+    return b"".join(n.to_bytes(32, "big") for n in decode_dss_signature(p256.sign(text, ec.ECDSA(hashes.SHA256()))))
+
+
+OUT["tokens"]["RS256"] = token("RS256", "r", lambda text: rsa2048.sign(text, padding.PKCS1v15(), hashes.SHA256()))
+OUT["tokens"]["ES256"] = token("ES256", "p", sign_p256)
 
 
 def certificate(key, issuer=None, cn=NAME, san=(NAME,), years=(2025, 2125), ca=False, usage=(ExtendedKeyUsageOID.SERVER_AUTH,)):

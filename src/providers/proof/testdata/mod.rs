@@ -44,6 +44,15 @@ pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
+/// `bytes` with each of its bits flipped in turn.
+pub(crate) fn every_flipped_bit(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..bytes.len() * 8).map(|bit| {
+        let mut bytes = bytes.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    })
+}
+
 /// Vectors of the shared folder, where it is beside the project; they may not be copied into it.
 pub(crate) fn shared_vectors(path: &str) -> Vec<Value> {
     let path = format!("{}/../shared/vectors/{path}", env!("CARGO_MANIFEST_DIR"));

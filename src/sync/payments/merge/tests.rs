@@ -108,6 +108,23 @@ fn a_failed_charge_speaks_for_an_intent_that_knows_of_no_try() {
 }
 
 #[test]
+fn charges_of_one_payment_add_up_where_no_intent_speaks_for_them() {
+    let steps = [
+        ("order", INTENT, 1, Standing::New, 900, 0),
+        ("ch_1", CHARGE, 2, Standing::Succeeded, 400, 0),
+        ("ch_2", CHARGE, 3, Standing::Succeeded, 300, 0),
+        ("ch_3", CHARGE, 4, Standing::Failed, 200, 0),
+        ("re_1", REFUND, 5, Standing::Succeeded, 400, 0),
+    ];
+    expect(&steps, Status::PartiallyRefunded, 400);
+    assert_eq!(run(&steps).amount, Some(700));
+    let all = [&steps[..], &[("re_2", REFUND, 6, Standing::Succeeded, 300, 0)]].concat();
+    assert_eq!((run(&all).status, run(&all).amount_refunded), (Status::Refunded, 700));
+    let spoken_for = [steps[1], steps[2], ("order", INTENT, 1, Standing::Succeeded, 900, 0)];
+    assert_eq!(run(&spoken_for).amount, Some(900));
+}
+
+#[test]
 fn refunds_alone_add_up() {
     let steps = [
         ("pi", INTENT, 1, Standing::Succeeded, 900, 0),

@@ -38,4 +38,4 @@ macro_rules! stored_as_text {
     };
 }
 
-pub(super) use stored_as_text;
+pub(in crate::sync) use stored_as_text;
