@@ -45,7 +45,22 @@ impl SchemeError {
         Self { file: file.to_owned(), line, field, message }
     }
 
+    /// What the reader of TOML says, without the value that it quotes.
+    pub(super) fn toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        Self::at(file, text, error.span(), without_value(error.message()))
+    }
+
     pub(super) fn new(file: &str, field: &str, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line: None, field: Some(field.to_owned()), message: message.into() }
+    }
+}
+
+/// `invalid type: string "…", expected a sequence` without what is quoted: it stands where a secret may stand.
+fn without_value(message: &str) -> String {
+    let kinds = ["invalid type", "invalid value", "unknown variant"];
+    match (kinds.iter().find(|kind| message.starts_with(**kind)), message.rfind(", expected ")) {
+        (Some(kind), Some(at)) => format!("{kind}{}", &message[at..]),
+        (Some(kind), None) => (*kind).to_owned(),
+        (None, _) => message.to_owned(),
     }
 }
