@@ -212,7 +212,7 @@ fn moment(context: &RawValue) -> Option<DateTime<Utc>> {
     }
     let context: Context = serde_json::from_str(context.get()).ok()?;
     let naive = NaiveDateTime::parse_from_str(&context.moment, "%Y-%m-%d %H:%M:%S%.f").ok()?;
-    Some(naive.and_utc() - chrono::Duration::seconds(MOSCOW_SECONDS))
+    naive.and_utc().checked_sub_signed(chrono::Duration::seconds(MOSCOW_SECONDS))
 }
 
 #[cfg(test)]
@@ -266,6 +266,13 @@ mod tests {
         );
         assert!(parse("", "{}").is_err());
         assert!(parse("", "[]").is_err());
+    }
+
+    #[test]
+    fn the_first_moment_that_can_be_written_is_no_panic() {
+        let body =
+            r#"{"auditContext":{"moment":"-262143-01-01 00:00:00"},"accountId":"a","stockType":"stock"}"#;
+        assert_eq!(parse("", body).unwrap().events[0].as_ref().unwrap().occurred_at, None);
     }
 
     #[test]

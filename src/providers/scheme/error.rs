@@ -45,8 +45,13 @@ impl SchemeError {
             (!key.is_empty() && key.len() < 100 && key.bytes().all(plain)).then(|| key.to_owned())
         });
         let secret = field.as_deref().is_some_and(|field| field.ends_with("secret"));
-        let message = if secret { "it must be text in quotes".to_owned() } else { without_value(message) };
+        let message = if secret { "it must be text in quotes".to_owned() } else { message };
         Self { file: file.to_owned(), line, field, message }
+    }
+
+    /// What the reader of TOML says, without the value that it quotes.
+    pub(super) fn toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        Self::at(file, text, error.span(), without_value(error.message()))
     }
 
     pub(super) fn new(file: &str, field: &str, message: impl Into<String>) -> Self {
@@ -54,15 +59,12 @@ impl SchemeError {
     }
 }
 
-/// The message of a deserializer without the value that it quotes: that may be a secret in the wrong place.
-fn without_value(message: String) -> String {
-    let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
-    let Some(kind) = quotes.iter().find_map(|quote| message.strip_prefix(quote).map(|rest| (quote, rest)))
-    else {
-        return message;
-    };
-    let (quote, rest) = kind;
-    let word = rest.split(['"', '`']).next().unwrap_or_default();
-    let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
-    format!("{}, expected {expected}", format!("{quote}{word}").trim_end().trim_end_matches(':'))
+/// `invalid type: string "…", expected a sequence` without what is quoted: it stands where a secret may stand.
+fn without_value(message: &str) -> String {
+    let kinds = ["invalid type", "invalid value", "unknown variant"];
+    match (kinds.iter().find(|kind| message.starts_with(**kind)), message.rfind(", expected ")) {
+        (Some(kind), Some(at)) => format!("{kind}{}", &message[at..]),
+        (Some(kind), None) => (*kind).to_owned(),
+        (None, _) => message.to_owned(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::load::{Scheme, Tables, load_builtin};
 use super::table::{Param, ParamEntry, SecretEntry, Table};
-use super::{SchemeError, SchemeProvider, Secret, keys};
+use super::{SchemeError, SchemeProvider, Secret, keys, rules};
 use crate::config::Source;
 use crate::providers::{Access, Replay};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -51,7 +51,7 @@ impl Tables {
     ) -> Result<Option<Instance>, SchemeError> {
         let own = self.by_name.get(name).map(toml::Spanned::get_ref);
         let scheme = self.scheme_of(name, own)?;
-        let table = merged(&scheme, own);
+        let table = self.table(name, &scheme, own)?;
         let params = self.params(name, &table, own, source)?;
         let prefix = name.to_uppercase().replace('-', "_");
         let mut values: Vec<(Option<String>, SecretString)> = Vec::new();
@@ -150,7 +150,7 @@ impl Tables {
     ) -> Result<SchemeProvider, SchemeError> {
         let own = self.by_name.get(name).map(toml::Spanned::get_ref);
         let scheme = self.scheme_of(name, own)?;
-        let table = merged(&scheme, own);
+        let table = self.table(name, &scheme, own)?;
         let mut values: BTreeMap<String, SecretString> = BTreeMap::new();
         for (key, entry) in &table.params {
             if let ParamEntry::Declared(param) = entry
@@ -183,9 +183,17 @@ impl Tables {
     pub(super) fn merged(&self, name: &str) -> Result<(String, Table), SchemeError> {
         let own = self.by_name.get(name).map(toml::Spanned::get_ref);
         let scheme = self.scheme_of(name, own)?;
-        let mut table = merged(&scheme, own);
+        let mut table = self.table(name, &scheme, own)?;
         table.replay = own.and_then(|own| own.replay);
         Ok((scheme.name, table))
+    }
+
+    /// The scheme's table with what the instance says otherwise: each may be good, and both together prove nothing.
+    fn table(&self, name: &str, scheme: &Scheme, own: Option<&Table>) -> Result<Table, SchemeError> {
+        let table = merged(scheme, own);
+        rules::check(&table)
+            .map_err(|(_, message)| self.problem(name, format!("providers.{name}: {message}")))?;
+        Ok(table)
     }
 
     fn scheme_of(&self, name: &str, own: Option<&Table>) -> Result<Scheme, SchemeError> {
@@ -309,6 +317,8 @@ fn merged(scheme: &Scheme, own: Option<&Table>) -> Table {
     let Some(own) = own else { return table };
     if !own.verify.is_empty() {
         table.verify.clone_from(&own.verify);
+        // It goes with the ways to prove: what the instance says instead may need a secret.
+        table.secretless = false;
     }
     if own.event.is_some() {
         table.event.clone_from(&own.event);
@@ -324,4 +334,30 @@ fn merged(scheme: &Scheme, own: Option<&Table>) -> Table {
     }
     table.secretless |= own.secretless;
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_tables;
+    use super::*;
+
+    fn problem(text: &str) -> Option<String> {
+        let tables = read_tables("hookgate.toml", text).unwrap();
+        let name = tables.names().next().unwrap().to_owned();
+        tables.trial(&name, &"abc".into(), BTreeMap::new()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_instance_cannot_do_without_the_secret_that_its_scheme_needs() {
+        let error = problem("[providers.postmark]\nsecretless = true\n").unwrap();
+        assert!(error.contains("line 1") && error.contains("without secrets needs"), "{error}");
+    }
+
+    #[test]
+    fn another_proof_of_a_scheme_without_secrets_needs_one() {
+        let proof = "algorithm = \"token\"\nsignature = { from = \"header:x\" }\n";
+        let tables = read_tables("", &format!("[[providers.sns.verify]]\n{proof}")).unwrap();
+        let provider = tables.trial("sns", &"abc".into(), BTreeMap::new()).unwrap();
+        assert_eq!(provider.secrets.len(), 1);
+    }
 }

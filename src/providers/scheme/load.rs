@@ -23,8 +23,7 @@ pub fn load_builtin(name: &str) -> Option<Result<Scheme, SchemeError>> {
 
 fn read_scheme(name: &str, text: &str) -> Result<Scheme, SchemeError> {
     let file = format!("{name}.toml");
-    let table: Table = toml::from_str(text)
-        .map_err(|error| SchemeError::at(&file, text, error.span(), error.message().to_owned()))?;
+    let table: Table = toml::from_str(text).map_err(|error| SchemeError::toml(&file, text, &error))?;
     rules::check(&table).map_err(|(span, message)| SchemeError::at(&file, text, span, message))?;
     if table.verify.is_empty() || table.event.is_none() {
         return Err(SchemeError::new(&file, "verify", "a scheme needs `[[verify]]` and `[event]`"));
@@ -47,8 +46,7 @@ pub fn read_tables(file: &str, text: &str) -> Result<Tables, SchemeError> {
         #[serde(default)]
         providers: BTreeMap<String, toml::Spanned<Table>>,
     }
-    let read: File = toml::from_str(text)
-        .map_err(|error| SchemeError::at(file, text, error.span(), error.message().to_owned()))?;
+    let read: File = toml::from_str(text).map_err(|error| SchemeError::toml(file, text, &error))?;
     for (name, table) in &read.providers {
         let problem = |message: String| SchemeError::at(file, text, Some(table.span()), message);
         check_name(name).map_err(|message| problem(format!("providers.{name}: {message}")))?;
@@ -148,6 +146,26 @@ type = "{json:/type}"
     }
 
     #[test]
+    fn a_secret_in_a_wrong_place_is_not_shown() {
+        for line in [
+            "secrets = \"hunter2\"",
+            "secrets = [[\"hunter2\"]]",
+            "secrets = [{ id = \"a\", value = [\"hunter2\"] }]",
+            "params = \"hunter2\"",
+            "params = [\"hunter2\"]",
+            "secret = [\"hunter2\"]",
+            "learn_secret = \"hunter2\"",
+            "algorithm = \"hunter2\"",
+            "replay = \"hunter2\"",
+            "replay = \"hunter2, expected hunter2\"",
+        ] {
+            let error = with("secret = \"hunter2\"", line).err();
+            let error = error.unwrap_or_else(|| panic!("{line} was taken")).to_string();
+            assert!(error.contains("line 4") && !error.contains("hunter2"), "{line}: {error}");
+        }
+    }
+
+    #[test]
     fn proofs_that_prove_nothing_are_refused() {
         for (line, instead, part) in [
             ("\"hmac-sha256\"", "\"sha256\"", "proves nothing unless"),
@@ -157,11 +175,32 @@ type = "{json:/type}"
                 "exactly one of",
             ),
             ("prefix = \"sha256=\"", "pair = \"=\"", "go together"),
+            ("header:X-Acme-Signature", "secret", "cannot be `secret`"),
+            ("header:X-Acme-Signature", "hmac_sha256_hex:body", "cannot be `hmac_sha256_hex:body`"),
+            ("header:X-Acme-Signature", "sha256_hex:param:token", "cannot be `sha256_hex:param:token`"),
             ("prefix = \"sha256=\"", "prefix = \"\"", "must not be empty"),
         ] {
             let error =
                 with(line, instead).err().unwrap_or_else(|| panic!("{instead} was taken")).to_string();
             assert!(error.contains(part), "{instead}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_hash_has_the_secret_written_into_what_it_is_of() {
+        for (signed, good) in [
+            ("signed = \"{body}{secret}\"", true),
+            ("signed = \"{sha256_hex:secret}{body}\"", true),
+            ("signed = \"{body}\"", false),
+            ("signed = \"{body}{secret!}\"", false),
+            ("signed_parts = [\"{secret}{header:a}\", \"{body}\"]", false),
+            ("signed_parts = [[\"{secret}{body}\"], [\"{body}\"]]", false),
+        ] {
+            let text = format!(
+                "[[providers.a.verify]]\nalgorithm = \"sha256\"\nsignature = {{ from = \"header:a\" }}\n{signed}\n"
+            );
+            let read = read_tables("f", &text);
+            assert_eq!(read.is_ok(), good, "{signed}: {:?}", read.err());
         }
     }
 

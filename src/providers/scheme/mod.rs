@@ -106,7 +106,9 @@ impl SchemeProvider {
         check: &Check<'_>,
     ) -> Result<(), Unproven> {
         let registered_url = self.registered_url.as_deref();
-        verify::Attempt { rule, key, secret, registered_url, tolerance: self.tolerance }.prove(scene, check)
+        let tells_hmacs = handshake::tells_hmacs(&self.table.handshake);
+        verify::Attempt { rule, key, secret, registered_url, tolerance: self.tolerance, tells_hmacs }
+            .prove(scene, check)
     }
 }
 

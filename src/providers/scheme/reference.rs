@@ -67,6 +67,9 @@ pub(super) enum Reference {
     JsonString(Box<Reference>),
 }
 
+/// Most references that are made of one another; each is a call further down the stack.
+const MAX_NESTING: usize = 8;
+
 /// How bytes are written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Text {
@@ -79,6 +82,10 @@ pub(super) enum Text {
 impl Reference {
     /// Reads a reference; the error names what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        Self::nested(text, MAX_NESTING)
+    }
+
+    fn nested(text: &str, deeper: usize) -> Result<Self, String> {
         let (kind, name) = text.split_once(':').map_or((text, None), |(kind, name)| (kind, Some(name)));
         let named = |make: fn(String) -> Self| match name {
             Some(name) if !name.is_empty() => Ok(make(name.to_owned())),
@@ -89,7 +96,8 @@ impl Reference {
             _ => Err(format!("`{kind}:` needs a JSON pointer such as `/data/id` behind it")),
         };
         let inner = || match name {
-            Some(name) => Self::parse(name).map(Box::new),
+            Some(_) if deeper == 0 => Err(format!("more than {MAX_NESTING} references in one another")),
+            Some(name) => Self::nested(name, deeper - 1).map(Box::new),
             None => Err(format!("`{kind}:` needs a reference behind it")),
         };
         match kind {
@@ -211,10 +219,12 @@ mod tests {
             ("bodie", "no reference `bodie`"),
             ("body:x", "no reference `body:…`"),
             ("sha256_hex", "needs a reference"),
+            (&("sha256_hex:".repeat(100_000) + "body"), "in one another"),
         ] {
             let error = Reference::parse(text).unwrap_err();
-            assert!(error.contains(part), "{text}: {error}");
+            assert!(error.contains(part), "{error}");
         }
+        assert!(Reference::parse(&("sha256_hex:".repeat(MAX_NESTING) + "body")).is_ok());
     }
 
     proptest! {

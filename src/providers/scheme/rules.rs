@@ -2,8 +2,8 @@
 
 use super::keys::Kind;
 use super::reference::Reference;
-use super::table::{Event, Handshake, SignaturePlace, Table, Verify};
-use super::template::Template;
+use super::table::{Event, Handshake, Jwt, SignaturePlace, Table, Verify};
+use super::template::{Part, Presence, Template};
 use std::ops::Range;
 
 type Fault = (Option<Range<usize>>, String);
@@ -61,17 +61,21 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
         }
         Kind::Basic | Kind::Jwt | Kind::Postback => {}
     }
-    if matches!(kind, Kind::Digest(_)) && !signs(&|reference| *reference == Reference::Secret) {
+    if matches!(kind, Kind::Digest(_)) && !rule.signed.as_ref().is_some_and(writes_secret) {
         return Err("a plain hash proves nothing unless `signed` holds {secret}".to_owned());
     }
-    let keyed = rule.certificate.is_some()
-        || matches!(kind, Kind::Postback)
-        || rule.jwt.as_ref().is_some_and(|jwt| jwt.keys_url.is_some() || jwt.key_request.is_some());
+    let keyed = match kind {
+        Kind::Signature(_) => rule.certificate.is_some(),
+        Kind::Jwt => rule.jwt.as_ref().is_some_and(Jwt::has_keys),
+        Kind::Postback => true,
+        Kind::Hmac(_) | Kind::Digest(_) | Kind::Token | Kind::Basic => false,
+    };
     if secretless && !keyed {
         return Err("a scheme without secrets needs `certificate`, or `jwt` with its keys".to_owned());
     }
     if let Some(jwt) = &rule.jwt {
-        let keys = jwt.keys_url.is_some() || jwt.key_request.is_some();
+        in_request(&jwt.from)?;
+        let keys = jwt.has_keys();
         for algorithm in &jwt.algorithms {
             match (algorithm.as_str(), keys) {
                 // Without a key set the configured secret is the public key, or the HMAC key.
@@ -124,7 +128,29 @@ fn verify(rule: &Verify, secretless: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether it stands in the signed bytes, not only beside them as a condition. Of `signed_parts` nobody knows: a part
+/// that lacks a value is left out.
+fn writes_secret(signed: &Template) -> bool {
+    signed.parts.iter().any(|part| match part {
+        Part::Value { reference, presence } => {
+            *presence != Presence::Guard && reference.involves(&|inner| *inner == Reference::Secret)
+        }
+        Part::Text(_) => false,
+    })
+}
+
+/// A proof that the gateway finds in its own settings would prove every request.
+fn in_request(from: &Reference) -> Result<(), String> {
+    let ours =
+        |inner: &Reference| matches!(inner, Reference::Secret | Reference::Param(_) | Reference::Hmac(..));
+    if from.involves(&ours) {
+        return Err(format!("the proof stands in the request, so `from` cannot be `{from}`"));
+    }
+    Ok(())
+}
+
 fn signature(place: &SignaturePlace) -> Result<(), String> {
+    in_request(&place.from)?;
     if place.pair.is_some() != place.key.is_some() {
         return Err("`pair` and `key` go together".to_owned());
     }
@@ -171,7 +197,7 @@ fn handshake(handshake: &Handshake) -> Result<(), String> {
     }
     let page = reply.headers.iter().any(|(name, value)| {
         name.eq_ignore_ascii_case("content-type")
-            && !matches!(&value.parts[..], [super::template::Part::Text(text)]
+            && !matches!(&value.parts[..], [Part::Text(text)]
                 if ["text/plain", "application/json"].iter().any(|good| text.to_lowercase().starts_with(good)))
     });
     if page {

@@ -1,5 +1,6 @@
 //! Proves a request by a table's rules.
 
+use super::handshake::is_challenge;
 use super::keys::{Key, Kind, decode};
 use super::reference::Reference;
 use super::scene::{Moment, Scene};
@@ -27,6 +28,8 @@ pub(super) struct Attempt<'a> {
     /// The URL as registered with the provider, if it was configured.
     pub(super) registered_url: Option<&'a str>,
     pub(super) tolerance: Option<u32>,
+    /// Whether anybody is told HMACs of challenges under this secret.
+    pub(super) tells_hmacs: bool,
 }
 
 impl Attempt<'_> {
@@ -137,6 +140,12 @@ impl Attempt<'_> {
                 return Err(Unproven::Missing);
             }
             for signed in all {
+                if self.tells_hmacs && is_challenge(&signed) {
+                    check.step("signed bytes", false, || {
+                        "they could be a challenge, whose signature anybody is told".to_owned()
+                    });
+                    continue;
+                }
                 check.step("signed bytes", true, || {
                     let url = if needs_url { format!(", with the URL {url}") } else { String::new() };
                     let digest = hex::encode(digest(Hash::Sha256, &signed));
