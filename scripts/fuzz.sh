@@ -43,16 +43,18 @@ mkdir -p fuzz/artifacts
 
 # run TARGET: its log is fuzz/artifacts/TARGET.log; what it found is in fuzz/artifacts/TARGET.
 run() {
-    local target=$1 dict=()
+    local target=$1 more=(-max_len=16384)
     mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
     rm -f "fuzz/artifacts/$target"/*
     case $target in
-        tables) dict=(-dict=fuzz/seeds/tables.dict) ;;
-        requests | signed | moysklad_c2s) dict=(-dict=fuzz/seeds/requests.dict) ;;
+        tables) more+=(-dict=fuzz/seeds/tables.dict) ;;
+        requests | signed | moysklad_c2s) more+=(-dict=fuzz/seeds/requests.dict) ;;
+        # A structure wants some bytes for each of its fields from the start.
+        *) more=(-max_len=4096 -len_control=0) ;;
     esac
     ASAN_OPTIONS=detect_odr_violation=0 RUST_BACKTRACE=1 \
-        nice -n 19 "fuzz/target/$host/release/$target" "${dict[@]}" \
-        -max_total_time="$seconds" -max_len=16384 -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
+        nice -n 19 "fuzz/target/$host/release/$target" "${more[@]}" \
+        -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
         -artifact_prefix="fuzz/artifacts/$target/" "fuzz/corpus/$target" >"fuzz/artifacts/$target.log" 2>&1
 }
 

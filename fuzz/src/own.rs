@@ -72,18 +72,18 @@ const PLAIN: &[&str] = &[
     "body_md5",
     "body_crc32",
     "method",
-    "url",
-    "url_decoded",
     "path",
     "path_token",
+    "unique",
+    "form_sorted",
+    "url",
+    "url_decoded",
     "index",
     "secret",
     "kid",
-    "unique",
     "time",
-    "form_sorted",
 ];
-const NAMED: &[&str] = &["header", "headers", "header_prefix", "query", "form", "signature", "param"];
+const NAMED: &[&str] = &["header", "headers", "query", "form", "signature", "header_prefix", "param"];
 const POINTED: &[&str] = &["json", "item", "around", "json_key_beside"];
 const AROUND: &[&str] =
     &["hmac_sha256_hex", "hmac_sha256_base64", "sha256_hex", "base64_decoded", "json_string"];
@@ -92,33 +92,54 @@ fn choose(u: &mut Unstructured<'_>, from: &[&'static str]) -> Result<&'static st
     u.choose(from).copied()
 }
 
+/// Once in four times; never once the input has ended, so that short inputs make small tables.
 fn maybe(u: &mut Unstructured<'_>) -> Result<bool> {
-    u.ratio(1, 4)
+    Ok(!u.ratio(3, 4)?)
 }
 
 /// One of the list, mostly; sometimes anything.
 fn word(u: &mut Unstructured<'_>, from: &[&'static str]) -> Result<String> {
-    if u.ratio(1, 12)? {
+    if !u.ratio(19, 20)? {
         Ok(u.arbitrary::<&str>()?.chars().take(40).collect())
     } else {
         Ok(choose(u, from)?.to_owned())
     }
 }
 
+/// Mostly one that means something everywhere: else next to no table would be accepted.
 fn reference(u: &mut Unstructured<'_>) -> Result<String> {
+    let strange = !u.ratio(9, 10)?;
     let mut text = String::new();
     for _ in 0..u.int_in_range(0..=2)? {
         if maybe(u)? {
-            text.push_str(choose(u, AROUND)?);
+            text.push_str(choose(u, if strange { AROUND } else { &AROUND[2..] })?);
             text.push(':');
         }
     }
+    let (plain, named, pointed) =
+        if strange { (PLAIN, NAMED, POINTED) } else { (&PLAIN[..10], &NAMED[..4], &POINTED[..1]) };
     match u.int_in_range(0..=3)? {
-        0 => text.push_str(choose(u, PLAIN)?),
-        1 => text.push_str(&format!("{}:{}", choose(u, POINTED)?, word(u, POINTERS)?)),
-        _ => text.push_str(&format!("{}:{}", choose(u, NAMED)?, word(u, NAMES)?)),
+        0 => text.push_str(choose(u, plain)?),
+        1 => text.push_str(&format!("{}:{}", choose(u, pointed)?, word(u, POINTERS)?)),
+        _ => text.push_str(&format!("{}:{}", choose(u, named)?, word(u, NAMES)?)),
     }
     Ok(text)
+}
+
+/// What is signed: the body, mostly, and what senders put beside it.
+fn signed(u: &mut Unstructured<'_>) -> Result<String> {
+    if u.ratio(2, 3)? {
+        let usual = [
+            "{body}",
+            "{secret}{body}",
+            "{secret!}{body}",
+            "{secret?}{body}",
+            "{url}{form_sorted}",
+            "{time}.{body}",
+        ];
+        return choose(u, &usual).map(str::to_owned);
+    }
+    template(u)
 }
 
 fn template(u: &mut Unstructured<'_>) -> Result<String> {
@@ -143,6 +164,14 @@ fn some<T: Into<Value>>(
     let count = u.int_in_range(0..=most)?;
     let all: Result<Vec<Value>> = (0..count).map(|_| Ok(make(u)?.into())).collect();
     Ok(Value::Array(all?))
+}
+
+fn some_template(u: &mut Unstructured<'_>) -> Result<Value> {
+    let mut first = vec![Value::from(template(u)?)];
+    if let Value::Array(more) = some(u, 2, template)? {
+        first.extend(more);
+    }
+    Ok(Value::Array(first))
 }
 
 fn pairs(u: &mut Unstructured<'_>, value: impl Fn(&mut Unstructured<'_>) -> Result<String>) -> Result<Table> {
@@ -193,12 +222,13 @@ fn table(u: &mut Unstructured<'_>, algorithms: &mut Vec<&'static str>) -> Result
         verify.push(Value::Table(rule(u, algorithm, place + 1 < count)?));
     }
     let made = Maker(u, Table::new())
-        .maybe("secretless", |u| u.arbitrary::<bool>())?
+        .maybe("secretless", maybe)?
+        .maybe("scheme", |u| choose(u, &["postmark", "sns", "meta", "midtrans", "x", "own"]))?
         .always("event", event)?
         .maybe("handshake", |u| some(u, 2, handshake))?
         .maybe("reply", |u| {
             Ok(Maker(u, Table::new())
-                .maybe("status", |u| Ok(i64::from(u.arbitrary::<u16>()?)))?
+                .maybe("status", |u| Ok(190 + i64::from(u.arbitrary::<u8>()? % 120)))?
                 .maybe("body", |u| word(u, TEXTS))?
                 .1)
         })?
@@ -227,10 +257,10 @@ fn rule(u: &mut Unstructured<'_>, algorithm: &'static str, conditional: bool) ->
         .maybe("require", |u| some(u, 2, require))?
         .maybe("urls", |u| some(u, 4, |u| choose(u, URLS)))?;
     if made.0.ratio(3, 4)? {
-        made = made.mostly("signed", template)?;
+        made = made.mostly("signed", signed)?;
     } else {
         made = made.always("signed_parts", |u| {
-            if u.arbitrary()? { some(u, 3, template) } else { some(u, 2, |u| some(u, 2, template)) }
+            if u.arbitrary()? { some(u, 3, signed) } else { some(u, 2, |u| some(u, 2, signed)) }
         })?;
     }
     if conditional || maybe(made.0)? {
@@ -318,7 +348,7 @@ fn event(u: &mut Unstructured<'_>) -> Result<Table> {
     let made = Maker(u, Table::new())
         .maybe("each", |u| some(u, 2, |u| word(u, POINTERS)))?
         .always("id", |u| some(u, 3, template))?
-        .always("type", |u| some(u, 3, template))?
+        .always("type", some_template)?
         .maybe("subject", template)?
         .maybe("time", |u| {
             let made = Maker(u, Table::new()).always("from", reference)?;

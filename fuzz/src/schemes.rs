@@ -22,6 +22,8 @@ pub struct Trial {
     pub secret: String,
     /// Whether whoever knows the secret text proves a request by showing it: tokens, HTTP Basic.
     pub shown: bool,
+    /// Where its signatures stand and what is in front of them, if it tells HMACs of challenges: (header, prefix).
+    pub told: Vec<(String, String)>,
     /// The provider.
     pub provider: SchemeProvider,
 }
@@ -63,6 +65,7 @@ fn trials(name: &'static str, text: &str) -> Vec<Trial> {
     let shown = algorithms.iter().any(|algorithm| ["token", "basic"].contains(algorithm));
     // An HMAC key can be any text; only the others have to be tried with keys of every kind.
     let plain = algorithms.iter().all(|algorithm| algorithm.starts_with("hmac") || *algorithm == "token");
+    let told = if text.contains("{hmac_sha256_") { places(&table) } else { Vec::new() };
     let secrets = secrets();
     let secrets = if secretless { &secrets[..1] } else { &secrets[..if plain { 5 } else { secrets.len() }] };
     let tables = read_tables("", "").expect("an empty file");
@@ -71,12 +74,21 @@ fn trials(name: &'static str, text: &str) -> Vec<Trial> {
         for params in params(&table) {
             if let Ok(provider) = tables.trial(name, &SecretString::from(secret.as_str()), params) {
                 let secret = if secretless { String::new() } else { secret.clone() };
-                trials.push(Trial { name, secret, shown, provider });
+                trials.push(Trial { name, secret, shown, told: told.clone(), provider });
             }
         }
     }
     assert!(!trials.is_empty(), "{name} takes none of the secrets");
     trials
+}
+
+fn places(table: &toml::Table) -> Vec<(String, String)> {
+    let place = |rule: &Value| {
+        let place = rule.get("signature")?;
+        let header = place.get("from")?.as_str()?.strip_prefix("header:")?.to_lowercase();
+        Some((header, place.get("prefix").and_then(Value::as_str).unwrap_or_default().to_owned()))
+    };
+    list(table, "verify").filter_map(place).collect()
 }
 
 /// The parameters that must be there, and all that may.
