@@ -2,6 +2,7 @@
 //! mended.
 
 mod bounds;
+mod door;
 mod learning;
 mod reload;
 mod reverify;
