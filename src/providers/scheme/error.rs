@@ -44,7 +44,7 @@ impl SchemeError {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
             (!key.is_empty() && key.len() < 100 && key.bytes().all(plain)).then(|| key.to_owned())
         });
-        let secret = field.as_deref().is_some_and(|field| field.ends_with("secret"));
+        let secret = field.as_deref().is_some_and(|field| field == "secret");
         let message = if secret { "it must be text in quotes".to_owned() } else { message };
         Self { file: file.to_owned(), line, field, message }
     }

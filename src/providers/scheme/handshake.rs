@@ -127,7 +127,12 @@ fn reply(handshake: &Handshake, scene: &Scene<'_>, moment: Moment<'_>) -> Option
     let table = &handshake.reply;
     let mut headers = Vec::new();
     for (name, template) in &table.headers {
-        headers.push((name.clone(), String::from_utf8(scene.render(template, moment)?).ok()?));
+        let value = String::from_utf8(scene.render(template, moment)?).ok()?;
+        // What cannot stand in a header is no challenge that a sender could want back.
+        if value.bytes().any(|byte| byte.is_ascii_control()) {
+            return None;
+        }
+        headers.push((name.clone(), value));
     }
     let body = table.body.as_ref().map_or(Some(Vec::new()), |template| scene.render(template, moment))?;
     (body.len() <= MAX_REPLY).then_some(Answer {

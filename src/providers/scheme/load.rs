@@ -179,6 +179,7 @@ type = "{json:/type}"
             ("header:X-Acme-Signature", "hmac_sha256_hex:body", "cannot be `hmac_sha256_hex:body`"),
             ("header:X-Acme-Signature", "sha256_hex:param:token", "cannot be `sha256_hex:param:token`"),
             ("prefix = \"sha256=\"", "prefix = \"\"", "must not be empty"),
+            ("signed =", "each = \"/items\"\nsigned =", "only the items that `verify.each` proves"),
         ] {
             let error =
                 with(line, instead).err().unwrap_or_else(|| panic!("{instead} was taken")).to_string();

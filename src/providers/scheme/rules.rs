@@ -13,16 +13,24 @@ pub(super) fn check(table: &Table) -> Result<(), Fault> {
     for rule in &table.verify {
         verify(rule.get_ref(), table.secretless).map_err(|message| (Some(rule.span()), message))?;
     }
-    if let Some((last, earlier)) = table.verify.split_last()
+    if let Some((_, earlier)) = table.verify.split_last()
         && let Some(rule) = earlier.iter().find(|rule| rule.get_ref().when.always())
     {
-        let _ = last;
         return Err((
             Some(rule.span()),
             "only the last `verify` may be without `when`: this one hides those behind it".to_owned(),
         ));
     }
     if let Some(found) = &table.event {
+        let read = &found.get_ref().each.0;
+        // A proof made item by item says nothing of what stands beside those items.
+        if let Some(proven) = table.verify.iter().find_map(|rule| rule.get_ref().each.as_ref())
+            && (read.len() != 1 || read[0] != *proven)
+        {
+            let message =
+                format!("`each` must be \"{proven}\": only the items that `verify.each` proves may be read");
+            return Err((Some(found.span()), message));
+        }
         event(found.get_ref()).map_err(|message| (Some(found.span()), message))?;
     }
     for found in &table.handshake {
