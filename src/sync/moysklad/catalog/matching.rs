@@ -69,15 +69,19 @@ impl Drain<'_> {
         let mut found = Vec::new();
         while values.peek().is_some() {
             let (mut conditions, mut bytes) = (Vec::new(), 0);
+            if kind != EntityKind::Productfolder {
+                conditions.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
+            }
+            let mut is_last = false;
             while conditions.len() < VALUES_AT_ONCE
+                && !is_last
                 && let Some(value) =
-                    values.next_if(|value| conditions.is_empty() || bytes + 3 * value.len() < BYTES_AT_ONCE)
+                    values.next_if(|value| bytes == 0 || bytes + 3 * value.len() < BYTES_AT_ONCE)
             {
                 bytes += 3 * value.len() + 20;
                 conditions.push(format!("{field}={}", escaped(&value)));
-            }
-            if kind != EntityKind::Productfolder {
-                conditions.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
+                // With the semicolon after it, it would be the sign of a semicolon.
+                is_last = value.ends_with('\\');
             }
             let query = [("filter", conditions.join(";")), ("limit", "1000".to_owned())];
             found.extend(self.rows(&self.child, kind, &query).await?);
