@@ -21,6 +21,11 @@ impl Projection {
             self.set("packs", json!([]));
             return;
         };
+        // Packs need a unit that they are counted in (16008).
+        if self.field("uom").is_none() {
+            self.skip("packs for want of the unit");
+            return;
+        }
         let mut ours = Vec::new();
         for pack in packs {
             let uom = pack.get("uom").and_then(|uom| terms.main.uom_name(uom));
