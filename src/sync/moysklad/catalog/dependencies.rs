@@ -24,6 +24,10 @@ impl Words {
         &self.main
     }
 
+    fn terms<'a>(&'a self, settings: &'a CatalogSettings, base: &'a str) -> Terms<'a> {
+        Terms { main: &self.main, child: &self.child, base, settings }
+    }
+
     pub(super) fn projection(
         &self,
         kind: EntityKind,
@@ -31,8 +35,42 @@ impl Words {
         settings: &CatalogSettings,
         base: &str,
     ) -> Projection {
-        let terms = Terms { main: &self.main, child: &self.child, base, settings };
-        product::project(kind, entity, terms)
+        product::project(kind, entity, self.terms(settings, base))
+    }
+
+    /// The same for a child's entity to which these fields were written.
+    pub(super) fn projection_after(
+        &self,
+        kind: EntityKind,
+        entity: &Value,
+        written: Option<&Value>,
+        settings: &CatalogSettings,
+        base: &str,
+    ) -> Projection {
+        let mut projection = self.projection(kind, entity, settings, base);
+        projection.keep_own(written);
+        projection.clear(entity, written, self.terms(settings, base));
+        projection
+    }
+}
+
+/// Why an entity cannot be brought to the child now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Obstacle {
+    /// It refers to this one, which is not in the child. The text is how what waits is found again.
+    #[error("waits for {} {} of main", .0.keyword(), .1)]
+    Waits(EntityKind, Uuid),
+    /// What main shows of it does not say what it refers to.
+    #[error("{0}")]
+    Unclear(&'static str),
+}
+
+impl Obstacle {
+    pub(super) fn awaited(&self) -> Option<(EntityKind, Uuid)> {
+        match self {
+            Self::Waits(kind, id) => Some((*kind, *id)),
+            Self::Unclear(_) => None,
+        }
     }
 }
 
@@ -41,11 +79,12 @@ impl Words {
 pub(super) struct Links(HashMap<(EntityKind, Uuid), Uuid>);
 
 impl Drain<'_> {
-    /// What the accounts call things, as far as these entities need it.
+    /// What the accounts call things, as far as these entities need it, or an attribute that they no longer have.
     pub(super) async fn words(
         &self,
         kind: EntityKind,
         entities: &[&Value],
+        clears_attributes: bool,
         age: Duration,
     ) -> Result<Words, ApiError> {
         let metadata = &self.cx.metadata;
@@ -60,7 +99,8 @@ impl Drain<'_> {
             if entities.iter().any(|entity| entity.get("country").is_some()) {
                 tokio::try_join!(main.load_countries(&self.main), child.load_countries(&self.child))?;
             }
-            if entities.iter().any(|entity| elements(entity.get("attributes")).next().is_some()) {
+            let has_attributes = |entity: &&Value| elements(entity.get("attributes")).next().is_some();
+            if clears_attributes || entities.iter().any(has_attributes) {
                 tokio::try_join!(main.load_attributes(&self.main), child.load_attributes(&self.child))?;
                 self.make_elements(entities, &child).await?;
             }
@@ -154,9 +194,9 @@ impl Drain<'_> {
                 continue;
             }
             let known = self.mappings(kind, &ids).await?;
-            let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
-            let wanted_here = kind != EntityKind::Productfolder || self.settings.create_folders;
-            if !missing.is_empty() && wanted_here {
+            let missing = |id: &Uuid| !known.contains_key(id) && !self.unwanted.contains_key(&(kind, *id));
+            let missing: Vec<Uuid> = ids.iter().copied().filter(missing).collect();
+            if kind != EntityKind::Productfolder || self.settings.takes_folders() {
                 for some in missing.chunks(super::drain::AT_ONCE) {
                     let changes = some
                         .iter()
@@ -201,7 +241,7 @@ impl Drain<'_> {
 }
 
 impl Links {
-    /// Adds the references to the child's entities; an error says what is not there yet.
+    /// Adds the references to the child's entities.
     pub(super) fn add(
         &self,
         kind: EntityKind,
@@ -209,44 +249,36 @@ impl Links {
         projection: &mut Projection,
         settings: &CatalogSettings,
         base: &str,
-    ) -> Result<(), String> {
+    ) -> Result<(), Obstacle> {
         let link = |kind: EntityKind, id: Uuid| {
             let path = format!("entity/{}", kind.keyword());
             self.0.get(&(kind, id)).map(|child| reference(base, &path, kind.keyword(), *child))
         };
-        if kind != EntityKind::Variant {
-            match folder_of(entity) {
-                None if settings.create_folders => projection.set("productFolder", Value::Null),
-                None => {}
-                Some(folder) => match link(EntityKind::Productfolder, folder) {
-                    Some(reference) => projection.set("productFolder", reference),
-                    None if settings.create_folders
-                        && settings.entities.contains(&EntityKind::Productfolder) =>
-                    {
-                        return Err(format!("waits for folder {folder} of main"));
-                    }
-                    None => projection.skip("folder"),
-                },
-            }
+        if kind != EntityKind::Variant && settings.takes_folders() {
+            let folder = match folder_of(entity) {
+                None => Value::Null,
+                Some(folder) => link(EntityKind::Productfolder, folder)
+                    .ok_or(Obstacle::Waits(EntityKind::Productfolder, folder))?,
+            };
+            projection.set("productFolder", folder);
         }
         match kind {
             EntityKind::Variant => {
-                let parent = parent_of(entity).ok_or("the variant names no product")?;
-                let product = link(EntityKind::Product, parent)
-                    .ok_or_else(|| format!("waits for product {parent} of main"))?;
+                let parent = parent_of(entity).ok_or(Obstacle::Unclear("the variant names no product"))?;
+                let product =
+                    link(EntityKind::Product, parent).ok_or(Obstacle::Waits(EntityKind::Product, parent))?;
                 projection.set_on_create("product", product);
                 let characteristics: Vec<Value> = elements(entity.get("characteristics"))
                     .map(|one| json!({"name": one["name"], "value": one["value"]}))
                     .collect();
                 projection.set("characteristics", characteristics.into());
-                inherit(entity, projection);
             }
             EntityKind::Bundle => {
                 let mut parts = Vec::new();
                 for (part, quantity) in components(entity) {
-                    let (kind, id) = part.ok_or("a component is of a type that does not flow")?;
-                    let assortment =
-                        link(kind, id).ok_or_else(|| format!("waits for {} {id} of main", kind.keyword()))?;
+                    let (kind, id) =
+                        part.ok_or(Obstacle::Unclear("a component is of a type that does not flow"))?;
+                    let assortment = link(kind, id).ok_or(Obstacle::Waits(kind, id))?;
                     parts.push(json!({"assortment": assortment, "quantity": quantity}));
                 }
                 if !parts.is_empty() {
@@ -256,26 +288,6 @@ impl Links {
             _ => {}
         }
         Ok(())
-    }
-}
-
-/// A variant without prices of its own shows its product's. Written, they would become its own.
-fn inherit(entity: &Value, projection: &mut Projection) {
-    let parent = &entity["product"];
-    let price =
-        |price: &Value| (price["value"].to_string(), id_of(&price["currency"]), id_of(&price["priceType"]));
-    let prices = |of: &Value| {
-        let mut all: Vec<_> = elements(of.get("salePrices")).map(price).collect();
-        all.sort();
-        all
-    };
-    if prices(entity) == prices(parent) {
-        projection.drop_field("salePrices");
-    }
-    for name in ["buyPrice", "minPrice"] {
-        if price(&entity[name]) == price(&parent[name]) {
-            projection.drop_field(name);
-        }
     }
 }
 
@@ -294,29 +306,4 @@ fn components(entity: &Value) -> impl Iterator<Item = (Option<(EntityKind, Uuid)
         let kind = part["meta"]["type"].as_str().and_then(EntityKind::parse);
         (kind.zip(id_of(part)), &row["quantity"])
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sync::moysklad::metadata::tests::account;
-
-    #[test]
-    fn prices_that_a_variant_inherits_are_not_made_its_own() {
-        let href = |n: u128| json!({"meta": {"href": format!("https://h/{}", Uuid::from_u128(n))}});
-        let price = |value: i64| json!({"value": value, "priceType": href(1000), "currency": href(1100)});
-        let variant =
-            |value: i64| json!({"salePrices": [price(value)], "product": {"salePrices": [price(5)]}});
-        let words = Words {
-            main: Arc::new(account(1, &["Retail"], &["RUB"])),
-            child: Arc::new(account(2, &["Retail"], &["RUB"])),
-        };
-        for (value, own) in [(5, false), (6, true)] {
-            let entity = variant(value);
-            let settings = CatalogSettings::default();
-            let mut projection = words.projection(EntityKind::Variant, &entity, &settings, "https://h");
-            inherit(&entity, &mut projection);
-            assert_eq!(projection.field("salePrices").is_some(), own, "{value}");
-        }
-    }
 }

@@ -5,12 +5,15 @@
 
 pub mod audit;
 mod changes;
+mod components;
 mod dependencies;
 mod drain;
 mod filters;
 mod finish;
+mod followers;
 mod held;
 mod matching;
+mod required;
 mod routes;
 mod strategy;
 mod writes;

@@ -1,7 +1,7 @@
 //! Custom fields, by their name and type.
 
-use super::{Projection, Terms, elements, reference};
-use crate::sync::moysklad::api::id_of;
+use super::{Projection, Terms, reference};
+use crate::sync::moysklad::settings::CatalogSettings;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ impl Projection {
             let (Some(name), Some(kind)) = (attribute["name"].as_str(), attribute["type"].as_str()) else {
                 continue;
             };
-            if terms.settings.attributes.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
+            if !crosses(terms.settings, name) {
                 continue;
             }
             let Some(theirs) = terms.child.attribute(name, kind) else {
@@ -49,25 +49,14 @@ impl Projection {
             self.set("attributes", ours.into());
         }
     }
-
-    /// Attributes that were written and that main no longer shows are emptied; those of the child alone stay.
-    pub(in crate::sync::moysklad) fn clear_attributes(&mut self, written: Option<&Value>, base: &str) {
-        let Some(written) = written.and_then(Value::as_object) else { return };
-        let there: Vec<Option<Uuid>> = elements(self.field("attributes")).map(id_of).collect();
-        let gone: Vec<Value> = written
-            .keys()
-            .filter_map(|key| key.strip_prefix("attributes/")?.parse::<Uuid>().ok())
-            .filter(|id| !there.contains(&Some(*id)))
-            .map(|id| attribute_of(base, id, Value::Null))
-            .collect();
-        if !gone.is_empty() {
-            let all: Vec<Value> = elements(self.field("attributes")).cloned().chain(gone).collect();
-            self.set("attributes", all.into());
-        }
-    }
 }
 
-fn attribute_of(base: &str, id: Uuid, value: Value) -> Value {
+/// Whether the settings let attributes of this name cross.
+pub(super) fn crosses(settings: &CatalogSettings, name: &str) -> bool {
+    settings.attributes.as_ref().is_none_or(|allowed| allowed.contains(name))
+}
+
+pub(super) fn attribute_of(base: &str, id: Uuid, value: Value) -> Value {
     let mut attribute = reference(base, "entity/product/metadata/attributes", "attributemetadata", id);
     attribute["value"] = value;
     attribute

@@ -3,7 +3,7 @@
 use super::{Projection, elements};
 use crate::sync::moysklad::api::id_of;
 use crate::sync::moysklad::compare::holds;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -28,9 +28,17 @@ impl Projection {
         Value::Object(parts)
     }
 
-    /// Body of the write that makes an existing entity so.
-    pub(in crate::sync::moysklad) fn update(&self) -> Value {
-        Value::Object(self.fields.clone())
+    /// Body of the write that makes an existing entity so, after this was written to it. Barcodes that the child gave
+    /// itself stay where main has none and had none.
+    pub(in crate::sync::moysklad) fn update(&self, written: Option<&Value>) -> Value {
+        let mut fields = self.fields.clone();
+        let none = json!([]);
+        if fields.get("barcodes") == Some(&none)
+            && written.is_some_and(|written| written["barcodes"] == short_hash(&none))
+        {
+            fields.remove("barcodes");
+        }
+        Value::Object(fields)
     }
 
     /// Of [`update`](Self::update) what differs from what was written last.
@@ -117,7 +125,7 @@ mod tests {
     fn what_main_no_longer_shows_is_cleared_by_an_update_and_left_out_of_a_create() {
         let bare = json!({"id": "x", "name": "Kettle", "externalCode": "xyz"});
         let projection = projected(&bare);
-        let update = projection.update();
+        let update = projection.update(None);
         assert_eq!(update["article"], "");
         assert_eq!(update["barcodes"], json!([]));
         assert_eq!(update["uom"], Value::Null);
@@ -132,7 +140,7 @@ mod tests {
     #[test]
     fn the_same_product_is_recognised_however_its_numbers_are_written() {
         let projection = projected(&product());
-        let mut held = projection.update();
+        let mut held = projection.update(None);
         held["weight"] = json!(1.50);
         held["salePrices"].as_array_mut().unwrap().reverse();
         held["salePrices"].as_array_mut().unwrap().push(json!({"value": 1.0, "priceType": href(5)}));
@@ -145,7 +153,7 @@ mod tests {
     fn a_difference_in_any_field_is_seen() {
         let projection = projected(&product());
         let change = |name: &str, value: Value| {
-            let mut held = projection.update();
+            let mut held = projection.update(None);
             held[name] = value;
             projection.is_held_by(&held)
         };
@@ -155,7 +163,7 @@ mod tests {
         assert!(!change("weight", json!(1.51)));
         assert!(!change("uom", href(2201)));
         assert!(!change("salePrices", json!([])));
-        let mut prices = projection.update()["salePrices"].clone();
+        let mut prices = projection.update(None)["salePrices"].clone();
         prices[1]["value"] = json!(100.0);
         assert!(!change("salePrices", prices));
     }
@@ -176,5 +184,12 @@ mod tests {
         assert!(projection.was_created_as(&answer));
         answer["name"] = "Pot".into();
         assert!(!projection.was_created_as(&answer));
+    }
+
+    #[test]
+    fn barcodes_that_the_child_gave_itself_stay_and_those_of_main_go() {
+        let bare = projected(&json!({"name": "Kettle"}));
+        assert!(bare.update(Some(&bare.parts())).get("barcodes").is_none());
+        assert_eq!(bare.update(Some(&projected(&product()).parts()))["barcodes"], json!([]));
     }
 }

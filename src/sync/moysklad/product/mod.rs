@@ -4,6 +4,7 @@
 //! countries by their code, attributes by name and type. Numbers cross as they are written: no float touches a price.
 
 mod attributes;
+mod cleared;
 mod diff;
 mod prices;
 mod texts;
@@ -43,16 +44,18 @@ pub(super) struct Projection {
     fields: Map<String, Value>,
     /// Fields of a create alone.
     create_only: Map<String, Value>,
+    /// Prices that a variant has from its product: a child's variant without its own shows them by itself.
+    inherited: Map<String, Value>,
     /// What could not cross over, for the outcome.
     skipped: Vec<String>,
 }
 
 /// Says `entity` of main in the words of the child.
 pub(super) fn project(kind: EntityKind, entity: &Value, terms: Terms<'_>) -> Projection {
-    let mut projection = Projection { fields: Map::new(), create_only: Map::new(), skipped: Vec::new() };
+    let mut projection = Projection::nothing();
     projection.texts(kind, entity);
     if kind != EntityKind::Variant {
-        projection.vat(entity, terms.settings.vat);
+        projection.vat(entity, terms.settings);
     }
     if kind == EntityKind::Productfolder {
         return projection;
@@ -61,6 +64,7 @@ pub(super) fn project(kind: EntityKind, entity: &Value, terms: Terms<'_>) -> Pro
     projection.set("barcodes", entity.get("barcodes").cloned().unwrap_or_else(|| json!([])));
     projection.prices(kind, entity, terms);
     if kind == EntityKind::Variant {
+        projection.inherit(&entity["product"], terms);
         return projection;
     }
     if kind != EntityKind::Service {
@@ -86,6 +90,10 @@ pub(super) fn project(kind: EntityKind, entity: &Value, terms: Terms<'_>) -> Pro
 }
 
 impl Projection {
+    fn nothing() -> Self {
+        Self { fields: Map::new(), create_only: Map::new(), inherited: Map::new(), skipped: Vec::new() }
+    }
+
     /// Adds a field.
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.fields.insert(name.to_owned(), value);
@@ -94,11 +102,6 @@ impl Projection {
     /// Adds a field of a create alone.
     pub(super) fn set_on_create(&mut self, name: &str, value: Value) {
         self.create_only.insert(name.to_owned(), value);
-    }
-
-    /// Leaves a field to the child.
-    pub(super) fn drop_field(&mut self, name: &str) {
-        self.fields.remove(name);
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&Value> {
@@ -193,7 +196,7 @@ mod tests {
 
     #[test]
     fn only_ids_of_the_child_and_exact_numbers_cross_over() {
-        let body = projected(&product()).update();
+        let body = projected(&product()).update(None);
         assert_eq!(id_of(&body["salePrices"][0]["priceType"]), Some(Uuid::from_u128(2001)));
         assert_eq!(id_of(&body["salePrices"][1]["priceType"]), Some(Uuid::from_u128(2000)));
         assert_eq!(id_of(&body["salePrices"][0]["currency"]), Some(Uuid::from_u128(2100)));
