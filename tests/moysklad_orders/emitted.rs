@@ -4,13 +4,6 @@ use super::{Shop, hook_url, id, rows};
 use crate::support::observe::{counts, emission, emitted};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uuid::Uuid;
-
-fn set_state(shop: &Shop, account: Uuid, order: Uuid, name: &str) {
-    let state = shop.sim.state(account, "customerorder", name).unwrap();
-    let state = shop.sim.state_reference("customerorder", state);
-    shop.sim.edit_in(account, "customerorder", order, json!({ "state": state }));
-}
 
 #[tokio::test]
 async fn an_order_is_told_once_as_created_confirmed_and_cancelled() {
@@ -20,7 +13,7 @@ async fn an_order_is_told_once_as_created_confirmed_and_cancelled() {
     let order = shop.create("customerorder", shop.document(lines, json!({})));
     shop.settle().await;
     for name in ["Подтвержден", "Доставлен", "Отменен"] {
-        set_state(&shop, shop.child, order, name);
+        shop.set_state(shop.child, order, name);
         shop.settle().await;
     }
     shop.sim.person(shop.child).delete("customerorder", order).unwrap();

@@ -4,6 +4,7 @@
 //! ([`drain`]), so that a burst of events becomes a few reads and writes.
 
 pub mod audit;
+pub mod backlog;
 mod changes;
 mod dependencies;
 mod drain;

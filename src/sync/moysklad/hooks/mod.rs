@@ -7,7 +7,7 @@ pub(super) use plan::{Action, Wanted, of_child, of_main};
 
 use super::accounts::{self, Account, AccountError, Credentials, Role, Status};
 use super::api::{self, AccountApi, ApiError};
-use super::settings::{ChildSettings, SettingsError};
+use super::settings::{ChildSettings, MainSettings, SettingsError};
 use super::work::Work;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
@@ -93,18 +93,15 @@ impl Hooks {
         Self { work }
     }
 
-    /// Makes the secrets of these accounts' URLs; true if one is new. Every receiver must know it before the first webhook
-    /// comes: it takes [`crate::reload::POLL`] until they do.
-    pub async fn prepare(&self, accounts: &[Uuid]) -> Result<bool, HookError> {
+    /// Refuses what no account's setup could succeed with, before MoySklad is asked anything.
+    pub async fn prepare(&self, accounts: &[Uuid]) -> Result<(), HookError> {
         self.check_prefix()?;
         let mut conn = self.work.pool.get().await?;
-        let mut fresh = false;
         for id in accounts {
-            let (token, made) = accounts::ensure_hook_token(&mut conn, self.work.master_key(), *id).await?;
+            let token = accounts::ensure_hook_token(&mut conn, self.work.master_key(), *id).await?;
             Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
-            fresh |= made;
         }
-        Ok(fresh)
+        Ok(())
     }
 
     /// Makes the account's webhooks exactly those that its role and settings need. Those of others are never touched.
@@ -224,7 +221,7 @@ impl Hooks {
             return Err(HookError::NotActive(credentials.account.status.as_str()));
         }
         let mut conn = self.work.pool.get().await?;
-        let (token, _) = accounts::ensure_hook_token(&mut conn, self.work.master_key(), id).await?;
+        let token = accounts::ensure_hook_token(&mut conn, self.work.master_key(), id).await?;
         let own = Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
         let needed = needed(&mut conn, &credentials.account).await?;
         Ok((credentials, own, needed))
@@ -294,12 +291,19 @@ pub(super) async fn needed(
     let read = |account: &Account| {
         ChildSettings::read(&account.settings).map_err(|error| HookError::Settings(account.account_id, error))
     };
-    match account.role {
-        Role::Child => Ok(of_child(&read(account)?)),
+    let (mut needed, emitted) = match account.role {
+        Role::Child => {
+            let settings = read(account)?;
+            (of_child(&settings), settings.emit)
+        }
         Role::Main => {
             let children = accounts::children(conn, account.account_id).await?;
             let taking_part = children.iter().filter(|child| child.status != Status::Inactive);
-            Ok(of_main(&taking_part.map(read).collect::<Result<Vec<_>, _>>()?))
+            let own = MainSettings::read(&account.settings)
+                .map_err(|error| HookError::Settings(account.account_id, error))?;
+            (of_main(&taking_part.map(read).collect::<Result<Vec<_>, _>>()?), own.emit)
         }
-    }
+    };
+    needed.extend(plan::of_emitted(&emitted));
+    Ok(needed)
 }
