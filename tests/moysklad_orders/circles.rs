@@ -15,18 +15,23 @@ async fn two_that_fight_over_a_state_are_parted_by_the_breaker_and_other_orders_
     let writes = || (sim.writes(*main).len(), sim.writes(*child).len());
     let before = writes();
     // A second app, which our header does not mute, wants the order new in the child and confirmed in main.
-    wait::until("a breaker to trip", Duration::from_secs(30), || async {
+    let blocked = wait::until("a breaker to hold a task", Duration::from_secs(30), || async {
         for (account, order, wanted) in [(*child, order, "Новый"), (*main, copy, "Подтвержден")]
         {
             if shop.state(account, order) != wanted {
                 shop.set_state(account, order, wanted);
             }
         }
-        gateway.log().contains("own writes to this entity come back as webhooks").then_some(())
+        let blocked = gateway.admin_get("/api/v1/sync-queue?status=blocked").await;
+        blocked["items"].as_array().unwrap().first().cloned()
     })
     .await;
-    let task = shop.task_when("a task to be blocked", |task| task["error"].as_str().is_some()).await;
-    assert!(task["error"].as_str().unwrap().starts_with("blocked: own writes to customerorder"), "{task}");
+    assert_eq!(blocked["entity_id"], order.to_string());
+    assert!(
+        blocked["error"].as_str().unwrap().starts_with("blocked: own writes to customerorder"),
+        "{blocked}"
+    );
+    assert!(gateway.log().contains("own writes to this entity come back as webhooks"));
     let after = writes();
     assert!(after.0 - before.0 <= 4 && after.1 - before.1 <= 3, "{before:?} {after:?}");
 
@@ -38,8 +43,6 @@ async fn two_that_fight_over_a_state_are_parted_by_the_breaker_and_other_orders_
     assert!(text.contains(&order.to_string()) || text.contains(&copy.to_string()), "{text}");
     let (_, text) = shop.run(&["queue", "list", "--status", "blocked"]);
     assert!(text.contains("blocked") && text.contains(&order.to_string()), "{text}");
-    let blocked = gateway.admin_get("/api/v1/sync-queue?status=blocked").await;
-    assert_eq!(blocked["items"][0]["entity_id"], order.to_string());
     let metrics = gateway.http.get(gateway.url("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(metrics.lines().any(|line| line.starts_with("moysklad_loops_total") && !line.ends_with(" 0")));
 

@@ -62,3 +62,19 @@ async fn by_default_mains_state_is_mains_own_and_an_edit_of_the_child_does_not_u
     assert!(copy["description"].as_str().unwrap().ends_with("please hurry"));
     assert_eq!(shop.state(shop.main, id(&copy)), "Доставлен");
 }
+
+#[tokio::test]
+async fn a_state_that_came_back_can_be_undone_in_the_child() {
+    let (shop, order) = ordered(|settings| settings["status_back"] = true.into()).await;
+    let copy = id(&shop.order());
+    shop.set_state(shop.main, copy, "Подтвержден");
+    shop.settle().await;
+    assert_eq!(shop.state(shop.child, order), "Подтвержден");
+    shop.set_state(shop.child, order, "Новый");
+    shop.settle().await;
+    assert_eq!(
+        shop.state(shop.main, copy),
+        "Новый",
+        "as when it was last brought over, and news all the same"
+    );
+}

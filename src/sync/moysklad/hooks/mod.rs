@@ -114,7 +114,10 @@ impl Hooks {
                 self.learn_uid(&api).await;
                 Ok(report)
             }
-            Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
+            Err(error) => Err(HookError::Api(match wire::of_account(&error) {
+                Some(remedy) => remedy.to_owned(),
+                None => told(&self.work, &credentials, error).await,
+            })),
         }
     }
 
@@ -124,9 +127,10 @@ impl Hooks {
         own: &Own,
         needed: &BTreeSet<Wanted>,
     ) -> Result<SetupReport, ApiError> {
-        let mut report = SetupReport { kept: needed.len(), ..SetupReport::default() };
         let mut there = wire::list(api).await?;
         let steps = plan::steps(&there, needed, own);
+        let amiss = steps.iter().filter(|step| !matches!(step, Step::Remove { .. })).count();
+        let mut report = SetupReport { kept: needed.len() - amiss, ..SetupReport::default() };
         let needless: Vec<Uuid> = steps
             .iter()
             .filter_map(|step| if let Step::Remove { id, .. } = step { Some(*id) } else { None })
@@ -139,16 +143,20 @@ impl Hooks {
                 Step::Create(wanted) => (wire::create(api, wanted, &own.url).await, wanted),
                 Step::Mend { id, wanted, .. } => (wire::mend(api, *id, wanted, &own.url).await, wanted),
             };
-            report.kept -= 1;
             match (done, step) {
                 (Ok(()), Step::Create(_)) => report.created += 1,
                 (Ok(()), _) => report.mended += 1,
                 (Err(error @ ApiError::TokenRefused { .. }), _) => return Err(error),
+                // The next one would be refused, too.
+                (Err(error), _) if wire::of_account(&error).is_some() => return Err(error),
                 // Somebody has just made the same one, another node perhaps: it is ours, whatever else it is.
                 (Err(error), Step::Create(_)) if error.code() == Some(30003) => {
                     there = wire::list(api).await?;
-                    self.adopt(api, own, wanted, &there).await?;
-                    report.mended += 1;
+                    if self.adopt(api, own, wanted, &there).await? {
+                        report.mended += 1;
+                    } else {
+                        report.problems.push(wire::explain(&error, wanted, &there, own));
+                    }
                 }
                 (Err(error), _) => report.problems.push(wire::explain(&error, wanted, &there, own)),
             }
@@ -156,19 +164,23 @@ impl Hooks {
         Ok(report)
     }
 
+    /// Mends ours among those that are there; false if there is none.
     async fn adopt(
         &self,
         api: &AccountApi,
         own: &Own,
         wanted: &Wanted,
         there: &[plan::Hook],
-    ) -> Result<(), ApiError> {
+    ) -> Result<bool, ApiError> {
+        let mut found = true;
         for step in plan::steps(there, &BTreeSet::from([*wanted]), own) {
-            if let Step::Mend { id, wanted, .. } = step {
-                wire::mend(api, id, &wanted, &own.url).await?;
+            match step {
+                Step::Mend { id, wanted, .. } => wire::mend(api, id, &wanted, &own.url).await?,
+                Step::Create(_) => found = false,
+                Step::Remove { .. } => {}
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Removes every webhook of this gateway from the account; those of others stay. Gives how many there were.

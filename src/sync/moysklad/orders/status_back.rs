@@ -4,7 +4,7 @@ use super::super::api::{AccountApi, ApiError};
 use super::super::notice::Notice;
 use super::super::settings::OrderSettings;
 use super::super::work::{Pair, Work, broken};
-use super::super::{accounts, loops};
+use super::super::{accounts, loops, mappings};
 use super::log::{Entry, Log};
 use super::states::{self, States};
 use super::store::{self, InStep, Source};
@@ -15,6 +15,9 @@ use crate::sync::tasks::{self, NewTask, Task};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
+
+/// In the place of a fingerprint: the child's document is not as it was last brought over.
+const OTHER: &[u8] = b"state brought back";
 
 /// A task for each child that follows the state of this order of main.
 pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTask>, HandlerError> {
@@ -90,7 +93,13 @@ pub(super) async fn run(
     let changed = child_states.of(&current) != Some(target);
     if changed {
         // Its webhook may be here before the reply.
-        loops::before_write(&mut *cx.conn().await?, source.child_account, ORDER, document).await?;
+        let mut conn = cx.conn().await?;
+        loops::before_write(&mut conn, source.child_account, ORDER, document).await?;
+        // Or the child's return to the state before would look like what was last brought over.
+        if store::link(&mut conn, source).await.map_err(broken)?.is_some_and(|link| link.written.is_some()) {
+            mappings::note(&mut conn, source.key(order_id), Some(OTHER), None).await.map_err(broken)?;
+        }
+        drop(conn);
         let state = format!("{}/entity/customerorder/metadata/states/{}", child.base(), target.id);
         let state = json!({"meta": {"href": state, "type": "state", "mediaType": "application/json"}});
         child.update("PUT /entity/customerorder/{id}", &path, &json!({ "state": state })).await?;
