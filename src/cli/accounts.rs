@@ -48,6 +48,8 @@ Of a child, what becomes of its documents:
 Of any account:
   dedicated_login             true: nobody but this gateway uses the login whose token this is, so what that login
                               did is not followed (default: false)
+  emit                        of what beside the sync's own affairs events are emitted: [\"customers\", \"orders\",
+                              \"purchaseOrders\"]; the webhooks for it are set up, too (default: [])
 
 Webhooks follow the settings at the next check; `hookgate webhook setup --account ID` makes it now.
 
