@@ -2,6 +2,7 @@
 
 mod loops;
 mod setup;
+mod stock;
 
 use crate::moysklad_sync::{Franchise, ORIGIN};
 use reqwest::{Client, Method};

@@ -46,6 +46,9 @@ Of a child, what becomes of its documents:
   orders.number_prefix        put before the child's number; at most 20 characters
 
 Of any account:
+  stock.report                report whose changes are told as inventory.updated: all (the sums over all stores, also
+                              told as inventory.low), bystore (what each store has). Default: none
+  stock.low                   with the report all: less than this is low where a product has no minimum of its own
   dedicated_login             true: nobody but this gateway uses the login whose token this is, so what that login
                               did is not followed (default: false)
 
