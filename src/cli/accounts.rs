@@ -32,6 +32,8 @@ Of a child, what it gets of main's catalogue:
                                 {\"attribute\": {\"name\": \"…\", \"is\": \"…\", \"value\": …}}
                               `is`: equal, notEqual, contains, less, greater, set, unset (these two without value)
   catalog.create_folders      whether main's folders are made in the child (default: true)
+  catalog.images              whether images of products, variants and bundles are copied, behind everything else; main's
+                              images replace the child's (default: true). Switched on later: `hookgate sync full`
   catalog.vat                 copy (default): as in main; leave: the child's own affair; without: no VAT
 
 Of a child, what becomes of its documents:

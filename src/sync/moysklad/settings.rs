@@ -138,6 +138,9 @@ pub struct CatalogSettings {
     pub filters: Vec<ProductFilter>,
     /// Whether folders of main are made in the child. Default true.
     pub create_folders: bool,
+    /// Whether images of products, variants and bundles are copied: main's list replaces the child's. Default true, as
+    /// something would be missing in the child without them; they come behind everything else, in tasks of their own.
+    pub images: bool,
     /// What becomes of value-added tax. Default `copy`.
     pub vat: VatPolicy,
 }
@@ -152,6 +155,7 @@ impl Default for CatalogSettings {
             attributes: None,
             filters: Vec::new(),
             create_folders: true,
+            images: true,
             vat: VatPolicy::Copy,
         }
     }

@@ -38,7 +38,7 @@ pub struct SyncLogEntry {
     pub event_id: Option<Uuid>,
     /// What was done, in a word or a line.
     pub operation: String,
-    /// `skipped`, `prices`, `attributes`, `base` or `full`.
+    /// `skipped`, `prices`, `attributes`, `base`, `full` or `images`.
     pub strategy: String,
     /// Field names that the events gave; null if none did.
     #[schema(value_type = Option<Vec<String>>)]
@@ -58,7 +58,10 @@ pub struct SyncLogEntry {
 }
 
 /// Stores entries.
-pub(super) async fn write(conn: &mut AsyncPgConnection, entries: &[SyncLogEntry]) -> QueryResult<()> {
+pub(in crate::sync::moysklad) async fn write(
+    conn: &mut AsyncPgConnection,
+    entries: &[SyncLogEntry],
+) -> QueryResult<()> {
     // 17 columns: well below the 65,535 parameters of a statement.
     for some in entries.chunks(500) {
         diesel::insert_into(dsl::moysklad_sync_log).values(some).execute(conn).await?;
