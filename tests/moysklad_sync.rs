@@ -10,6 +10,7 @@ mod fields;
 mod filters;
 mod first_create;
 mod folders;
+mod images;
 mod loops;
 mod match_fields;
 mod matching;

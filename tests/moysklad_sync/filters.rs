@@ -157,6 +157,10 @@ async fn what_begins_to_meet_them_comes_with_its_variants_and_bundles_and_what_c
     assert_eq!(entry["skipped"], skipped(&format!("one of its parts: its product: {unwanted}")), "{entry}");
     assert!(entry["error"].is_null(), "a setting is no error: {entry}");
 
+    let list = format!("/api/v1/sync-changes?account={kazan}&status=unwanted");
+    let backlog = franchise.gateway.admin_get(&list).await;
+    assert_eq!(backlog["items"][0]["main_id"], json!(bundle), "{backlog}");
+
     franchise.edit(product, tick(true)).await;
     for (kind, code) in [("product", "k"), ("variant", "red"), ("variant", "blue"), ("bundle", "b")] {
         assert_eq!(count(sim, *kazan, kind, code), 1, "{kind} {code}");
