@@ -2,11 +2,14 @@
 
 use super::changes::Change;
 use super::drain::Drain;
+use super::routes::{path_of, routes};
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{ApiError, id_of};
+use crate::sync::moysklad::mappings;
 use crate::sync::moysklad::metadata::Metadata;
 use crate::sync::moysklad::product::{self, Projection, Terms, elements, reference};
 use crate::sync::moysklad::settings::{CatalogSettings, EntityKind};
+use crate::sync::moysklad::work::broken;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -174,17 +177,8 @@ impl Drain<'_> {
 
     /// Counterparts of what these refer to; what the child lacks is brought there first.
     pub(super) async fn links(&mut self, kind: EntityKind, entities: &[&Value]) -> Result<Links, ApiError> {
-        let mut wanted: Vec<(EntityKind, Uuid)> = Vec::new();
-        for entity in entities {
-            wanted.extend(folder_of(entity).map(|id| (EntityKind::Productfolder, id)));
-            match kind {
-                EntityKind::Variant => {
-                    wanted.extend(parent_of(entity).map(|id| (EntityKind::Product, id)));
-                }
-                EntityKind::Bundle => wanted.extend(components(entity).filter_map(|(part, _)| part)),
-                _ => {}
-            }
-        }
+        let wanted: Vec<(EntityKind, Uuid)> =
+            entities.iter().flat_map(|entity| references_of(kind, entity)).collect();
         let mut links = Links::default();
         for kind in EntityKind::ALL {
             let mut ids: Vec<Uuid> = wanted.iter().filter(|one| one.0 == kind).map(|one| one.1).collect();
@@ -216,6 +210,22 @@ impl Drain<'_> {
             links.0.extend(known.into_iter().map(|(id, mapping)| ((kind, id), mapping.child_id)));
         }
         Ok(links)
+    }
+
+    /// Drops the mappings of what this refers to and the child no longer has: of folders, say, nothing tells that they were
+    /// deleted there.
+    pub(super) async fn forget_dead(&self, kind: EntityKind, entity: &Value) -> Result<(), ApiError> {
+        for (kind, id) in references_of(kind, entity) {
+            let Some(mapping) = self.mappings(kind, &[id]).await?.remove(&id) else { continue };
+            match self.child.get(routes(kind).read, &path_of(kind, mapping.child_id), &[]).await {
+                Err(ApiError::NotFound(_)) => {
+                    let mut conn = self.cx.conn().await?;
+                    mappings::remove(&mut conn, self.key(kind, id)).await.map_err(broken)?;
+                }
+                there => drop(there?),
+            }
+        }
+        Ok(())
     }
 
     /// The folder in which each folder of main stands.
@@ -289,6 +299,17 @@ impl Links {
         }
         Ok(())
     }
+}
+
+/// What an entity of main refers to that is brought before it.
+fn references_of(kind: EntityKind, entity: &Value) -> Vec<(EntityKind, Uuid)> {
+    let folder = folder_of(entity).map(|id| (EntityKind::Productfolder, id));
+    let more: Vec<_> = match kind {
+        EntityKind::Variant => parent_of(entity).map(|id| (EntityKind::Product, id)).into_iter().collect(),
+        EntityKind::Bundle => components(entity).filter_map(|(part, _)| part).collect(),
+        _ => Vec::new(),
+    };
+    folder.into_iter().chain(more).collect()
 }
 
 pub(super) fn folder_of(entity: &Value) -> Option<Uuid> {

@@ -199,6 +199,7 @@ impl Drain<'_> {
         let written = item.mapping.as_ref().and_then(|mapping| mapping.written_fields.clone());
         let clears = written.as_ref().is_some_and(had_attributes);
         let words = self.words(kind, &entities, clears, Duration::ZERO).await?;
+        self.forget_dead(kind, &item.entity).await?;
         let links = self.links(kind, &entities).await?;
         let base = self.child.base();
         let mut projection =
