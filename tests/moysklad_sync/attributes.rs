@@ -166,3 +166,40 @@ async fn an_attribute_that_only_the_child_requires_is_named_with_the_remedy() {
     franchise.edit(id, json!({"attributes": [with_attribute(sim, origin, json!("Tula"))]})).await;
     assert_eq!(attribute(&sim.by_external_code(*kazan, "k"), "Origin"), "Tula");
 }
+
+#[tokio::test]
+async fn elements_and_attributes_that_a_child_has_deleted_stop_nothing() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    let (colour, elements) = dictionary(&franchise, *main, "Colour", &["Red"]);
+    dictionary(&franchise, *kazan, "Colour", &[]);
+    let label = everywhere(&franchise, "Label", "string");
+    let red = with_attribute(sim, colour, sim.reference(*main, "customentity", elements[0]));
+    let both = json!([red, with_attribute(sim, label, json!("new"))]);
+    let id = franchise.create(json!({"name": "Kettle", "externalCode": "k", "attributes": both})).await;
+    // The element that the gateway remembers goes, and with it what refers to it.
+    let shown = sim.by_external_code(*kazan, "k");
+    let element: Uuid = super::last_segment(&attribute(&shown, "Colour")).parse().unwrap();
+    let own = |name: &str| {
+        let all = shown["attributes"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap()["id"].as_str().unwrap().parse::<Uuid>().unwrap()
+    };
+    let none = with_attribute(sim, own("Colour"), Value::Null);
+    sim.edit(*kazan, super::id_of(&shown), json!({"attributes": [none]}));
+    let path = |id: Uuid| format!("/entity/product/metadata/attributes/{id}");
+    let dictionary = sim.reference(*kazan, "customentity", element);
+    let dictionary = dictionary["meta"]["href"].as_str().unwrap().rsplit('/').nth(1).unwrap().to_owned();
+    let by_hand =
+        |path: &str| sim.person(*kazan).request(&reqwest::Method::DELETE, path, &Value::Null).unwrap();
+    by_hand(&format!("/entity/customentity/{dictionary}/{element}"));
+    franchise.create(json!({"name": "Pot", "externalCode": "p", "attributes": [red]})).await;
+    assert_eq!(attribute(&sim.by_external_code(*kazan, "p"), "Colour")["name"], "Red");
+
+    // Its own attribute goes, and main empties what it had there.
+    by_hand(&path(own("Label")));
+    franchise
+        .edit(id, json!({"name": "Teapot", "attributes": [with_attribute(sim, label, Value::Null)]}))
+        .await;
+    let shown = sim.by_external_code(*kazan, "k");
+    assert_eq!((&shown["name"], attribute(&shown, "Label")), (&json!("Teapot"), Value::Null));
+}

@@ -141,13 +141,48 @@ async fn a_bundle_comes_when_the_last_of_its_parts_does() {
     let blocked =
         franchise.log(*kazan, id).await.into_iter().find(|entry| entry["operation"] == "blocked").unwrap();
     assert!(blocked["error"].as_str().unwrap().starts_with("waits for product "), "{blocked}");
-    for (code, left) in [("p0", 0), ("p1", 1)] {
+    for (code, part, bundles) in [("p0", p0, 0), ("p1", p1, 1)] {
         let other =
             sim.entities(*kazan, "product").into_iter().find(|one| one["externalCode"] == code).unwrap();
         sim.delete(*kazan, id_of(&other));
         // The part is linked, not made; what waits for it goes on all the same.
-        franchise.notify(*main, if left == 0 { p0 } else { p1 }, "UPDATE", code).await;
+        franchise.notify(*main, part, "UPDATE", code).await;
         franchise.settle().await;
-        assert_eq!(count(sim, *kazan, "bundle", "b"), left);
+        assert_eq!(count(sim, *kazan, "bundle", "b"), bundles);
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_the_child_has_already_is_linked_and_made_of_the_same() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [kazan, omsk], .. } = &franchise;
+    hook_all(&franchise);
+    let ids = sim.person(*main).create_many(
+        "product",
+        &[json!({"name": "P0", "externalCode": "p0"}), json!({"name": "P1", "externalCode": "p1"})],
+    );
+    let ids = ids.unwrap();
+    franchise.settle().await;
+    let own = |child, code: &str| reference(sim, "product", id_of(&sim.by_external_code(child, code)));
+    // Kazan's is as main's will be, Omsk's is of something else.
+    for (child, code, quantity) in [(kazan, "p0", 2), (omsk, "p1", 1)] {
+        let parts = json!([{"assortment": own(*child, code), "quantity": quantity}]);
+        let body =
+            json!({"name": "Set", "externalCode": "b", "components": parts, "barcodes": [{"code128": "B"}]});
+        sim.create_in(*child, "bundle", body);
+    }
+    let before = [kazan, omsk].map(|child| sim.writes(*child).len());
+    let body = json!({"name": "Set", "externalCode": "b", "components": parts(&franchise, &[(ids[0], 2)]),
+        "barcodes": [{"code128": "B"}]});
+    sim.create_in(*main, "bundle", body);
+    franchise.settle().await;
+    for child in [kazan, omsk] {
+        assert_eq!(count(sim, *child, "bundle", "b"), 1);
+        assert_eq!(made_of(&franchise, *child), expected(&[("p0", "2.0")]));
+    }
+    let after = [kazan, omsk].map(|child| sim.writes(*child).len());
+    assert_eq!(after[1] - before[1], 2, "one write, one drop");
+    for write in &sim.writes(*kazan)[before[0]..] {
+        assert!(write.body.get("components").is_none(), "they are right already: {}", write.body);
     }
 }

@@ -145,3 +145,28 @@ async fn a_child_that_keeps_its_own_folders_gets_none_and_keeps_its_places() {
         assert_eq!(sim.entities(*child, "productfolder").len(), 1);
     }
 }
+
+#[tokio::test]
+async fn folders_that_a_child_has_deleted_are_made_again_when_something_needs_them() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, children: [kazan, _], .. } = &franchise;
+    let a = folder(&franchise, "A", None);
+    let b = folder(&franchise, "B", Some(a));
+    let in_b = reference(sim, "productfolder", b);
+    let kettle = json!({"name": "Kettle", "externalCode": "k", "productFolder": in_b});
+    let kettle = franchise.create(kettle).await;
+    // Folders have no webhooks in a child: nobody tells of it.
+    let shown = id_of(&sim.by_external_code(*kazan, "k"));
+    sim.edit(*kazan, shown, json!({"productFolder": null}));
+    for name in ["B", "A"] {
+        let id = sim.id_by(*kazan, "productfolder", "name", name);
+        sim.person(*kazan).delete("productfolder", id).unwrap();
+    }
+    franchise.create(json!({"name": "Pot", "externalCode": "p", "productFolder": in_b})).await;
+    assert_eq!(place(&franchise, *kazan, "product", "p"), "A/B");
+    franchise.unheard(|| sim.edit(franchise.main, kettle, json!({"name": "Teapot"})));
+    franchise.notify(franchise.main, kettle, "UPDATE", "without names").await;
+    franchise.settle().await;
+    assert_eq!(place(&franchise, *kazan, "product", "k"), "A/B");
+    assert_eq!(sim.entities(*kazan, "productfolder").len(), 2);
+}
