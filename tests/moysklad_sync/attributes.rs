@@ -139,7 +139,8 @@ async fn the_childs_own_attributes_stay_and_the_allow_list_decides_what_crosses(
 
     // No longer on the list: what the child has is its own affair from now on.
     set_catalog(&franchise, *kazan, json!({"attributes": []})).await;
-    franchise.edit(id, json!({"name": "Samovar", "attributes": [value(label, "antique")]})).await;
+    let none = with_attribute(sim, label, Value::Null);
+    franchise.edit(id, json!({"name": "Samovar", "attributes": [none]})).await;
     let product = sim.by_external_code(*kazan, "k");
     assert_eq!((&product["name"], attribute(&product, "Label")), (&json!("Samovar"), json!("old")));
 }

@@ -108,10 +108,19 @@ async fn words_with_signs_of_the_filter_are_found_as_they_are() {
     let franchise = Franchise::start().await;
     let Franchise { sim, children: [kazan, _], .. } = &franchise;
     set_catalog(&franchise, *kazan, json!({"match_products_by": "name"})).await;
-    for (n, name) in ["a;b", "~a", "=a", "a\\", "100% & +1"].into_iter().enumerate() {
-        let old = sim.create(*kazan, json!({"name": name, "externalCode": format!("own {n}")}));
-        franchise.create(json!({"name": name, "externalCode": format!("k{n}")})).await;
-        assert_eq!(id_of(&sim.by_external_code(*kazan, &format!("k{n}"))), old, "{name}");
+    let names = ["a;b", "~a", "=a", "a\\", "a\\;", "100% & +1"];
+    let body = |name: &str, code: String| json!({"name": name, "externalCode": code});
+    let old: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| sim.create(*kazan, body(name, format!("own {n}"))))
+        .collect();
+    // Looked for together.
+    let new: Vec<_> = names.iter().enumerate().map(|(n, name)| body(name, format!("k{n}"))).collect();
+    sim.person(franchise.main).create_many("product", &new).unwrap();
+    franchise.settle().await;
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(id_of(&sim.by_external_code(*kazan, &format!("k{n}"))), old[n], "{name}");
         assert_eq!(count(sim, *kazan, "product", &format!("own {n}")), 0, "{name}");
     }
 }
