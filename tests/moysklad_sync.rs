@@ -1,6 +1,7 @@
 //! MoySklad, from a webhook of the main account to the products of its children.
 
 mod accounts;
+mod bans;
 mod catalog;
 mod loops;
 mod matching;
