@@ -3,6 +3,7 @@
 mod accounts;
 mod bans;
 mod catalog;
+mod deletes;
 mod loops;
 mod matching;
 mod products;

@@ -3,6 +3,7 @@
 //! Events only add to the changes that wait for a child ([`changes`]); one task of each child takes what has gathered
 //! ([`drain`]), so that a burst of events becomes a few reads and writes.
 
+mod archive;
 pub mod audit;
 mod changes;
 mod dependencies;
@@ -12,6 +13,7 @@ mod finish;
 mod held;
 mod matching;
 mod routes;
+mod settle;
 mod strategy;
 mod writes;
 
