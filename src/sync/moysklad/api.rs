@@ -6,6 +6,7 @@ use crate::upstream::{Call, Policy, Reply, Thresholds, Told, Upstream, UpstreamE
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -149,6 +150,19 @@ impl AccountApi {
         query: &[(&'static str, String)],
     ) -> Result<Value, ApiError> {
         self.call(get(route, path, query)).await
+    }
+
+    /// The same as `T`, without a tree of all that the reply holds: a page of a thousand entities is large.
+    pub(super) async fn get_as<T: DeserializeOwned>(
+        &self,
+        route: &'static str,
+        path: &str,
+        query: &[(&'static str, String)],
+    ) -> Result<T, ApiError> {
+        self.send(get(route, path, query))
+            .await
+            .and_then(|reply| reply.json())
+            .map_err(|error| sort(error, self.id))
     }
 
     /// How long a write of `path` has to wait because it was written too often within a minute.

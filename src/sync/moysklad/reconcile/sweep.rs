@@ -154,6 +154,7 @@ impl Sweep<'_> {
             for entry in listing::among(&self.api, kind, ids).await? {
                 missing.remove(&entry.id);
             }
+            self.keep_turn(&mut *self.work.conn().await?).await?;
         }
         if missing.len() > MANY && missing.len() * 2 > mapped.len() {
             let text = format!(
