@@ -4,6 +4,7 @@ mod accounts;
 mod bans;
 mod catalog;
 mod deletes;
+mod images;
 mod loops;
 mod matching;
 mod products;

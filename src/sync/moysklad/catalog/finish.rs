@@ -5,6 +5,7 @@ use super::changes::{self, Change};
 use super::drain::{Drain, Item};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::moysklad::api::ApiError;
+use crate::sync::moysklad::images;
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
 use serde_json::{Value, json};
@@ -105,7 +106,13 @@ impl Drain<'_> {
         text: &str,
         fields: Option<Vec<String>>,
     ) -> Result<(), ApiError> {
-        let Item { change, projection, strategy, .. } = item;
+        let Item { change, entity, projection, strategy, images, .. } = item;
+        // New in the child, or newly known there, it has nothing of them; and what is new there and has none in main needs no
+        // look: most of a catalogue.
+        let is_new = text.starts_with("created");
+        if (images || is_new || text.starts_with("linked")) && !(is_new && images::has_none(&entity)) {
+            self.note_images(&change, &entity).await?;
+        }
         let strategy_name = if fields.is_some() { strategy.as_str() } else { "skipped" };
         let word = match (text, strategy_name) {
             ("updated", name @ ("prices" | "attributes")) => name,
@@ -118,6 +125,26 @@ impl Drain<'_> {
             self.note_created(change.kind, child_id);
         }
         self.remove(&change).await
+    }
+
+    /// Main's images of this one may differ from the child's: a task of its own looks at that later.
+    async fn note_images(&self, change: &Change, entity: &Value) -> Result<(), ApiError> {
+        if !self.settings.images || !images::has_images(change.kind) {
+            return Ok(());
+        }
+        let mut conn = self.cx.conn().await?;
+        let key = self.key(change.kind, change.main_id);
+        images::note(&mut conn, key, images::has_none(entity), change.event).await.map_err(broken)
+    }
+
+    /// Sees to it that what was noted, now or in a run that was cut off, has its task.
+    pub(super) async fn schedule_images(&self) -> Result<(), ApiError> {
+        if !self.settings.images {
+            return Ok(());
+        }
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let mut conn = self.cx.conn().await?;
+        images::schedule(&mut conn, main, child, self.cx.settings.worker.max_attempts).await.map_err(broken)
     }
 
     /// Nothing is to be written.

@@ -17,6 +17,8 @@ pub(super) const IDS: usize = 60;
 pub(super) struct Entry {
     pub(super) id: Uuid,
     pub(super) updated: DateTime<Utc>,
+    /// Documents and counterparties tell it, goods do not.
+    pub(super) created: Option<DateTime<Utc>>,
 }
 
 /// Where a list goes on. There is no snapshot, and an offset alone would skip rows while others change: pages are told
@@ -79,6 +81,7 @@ struct ListMeta {
 struct Row {
     id: Uuid,
     updated: Option<String>,
+    created: Option<String>,
 }
 
 /// Reads one page of all entities of a type, archived ones too.
@@ -110,16 +113,17 @@ pub(super) async fn among(api: &AccountApi, kind: &str, ids: &[Uuid]) -> Result<
 }
 
 fn entries(rows: Vec<Row>) -> Vec<Entry> {
+    let time = |text: Option<&str>| text.and_then(from_moscow);
     let entry = |row: Row| {
         // Folders may come without a time of change; then each sweep looks at all of them.
-        let updated = row.updated.as_deref().and_then(from_moscow).unwrap_or(DateTime::UNIX_EPOCH);
-        Entry { id: row.id, updated }
+        let updated = time(row.updated.as_deref()).unwrap_or(DateTime::UNIX_EPOCH);
+        Entry { id: row.id, updated, created: time(row.created.as_deref()) }
     };
     rows.into_iter().map(entry).collect()
 }
 
 fn can_be_archived(kind: &str) -> bool {
-    matches!(kind, "product" | "variant" | "bundle" | "service")
+    matches!(kind, "product" | "variant" | "bundle" | "service" | "counterparty")
 }
 
 /// For logs and metrics, which want few different names.
@@ -133,6 +137,7 @@ fn route(kind: &str) -> &'static str {
         "customerorder" => "GET /entity/customerorder",
         "retaildemand" => "GET /entity/retaildemand",
         "purchaseorder" => "GET /entity/purchaseorder",
+        "counterparty" => "GET /entity/counterparty",
         _ => "GET /entity/{type}",
     }
 }
@@ -155,7 +160,7 @@ mod tests {
     }
 
     fn entry(n: u128, updated: &str) -> Entry {
-        Entry { id: Uuid::from_u128(n), updated: at(updated) }
+        Entry { id: Uuid::from_u128(n), updated: at(updated), created: None }
     }
 
     #[test]

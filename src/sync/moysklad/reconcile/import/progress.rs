@@ -15,9 +15,9 @@ pub struct Progress {
     pub expected: u64,
     /// Of those found, the ones that wait no more; with several children, their average.
     pub done: u64,
-    /// Changes that wait for their turn, one for each entity and child.
+    /// Changes that wait for their turn, one for each entity and child; and those whose images do.
     pub waiting: u64,
-    /// Sync tasks of the children's catalogues that are still to be done.
+    /// Sync tasks of the children's catalogues and images that are still to be done.
     pub tasks: u64,
     /// Entities that a child did not get, or tasks that failed since the import began.
     pub failed: u64,
@@ -28,6 +28,8 @@ pub struct Progress {
 pub(super) struct Counts {
     #[diesel(sql_type = BigInt)]
     waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    images: i64,
     #[diesel(sql_type = BigInt)]
     tasks: i64,
     #[diesel(sql_type = BigInt)]
@@ -43,16 +45,18 @@ impl Counts {
         children: &[Uuid],
         since: chrono::DateTime<chrono::Utc>,
     ) -> QueryResult<Self> {
-        // Four counts of two tables at one moment: diesel would ask four times.
+        // Five counts of three tables at one moment: diesel would ask five times.
         diesel::sql_query(
             "SELECT
                  (SELECT count(*) FROM moysklad_changes WHERE status = 'waiting' AND main_account = $1
                      AND child_account = ANY ($2)) AS waiting,
+                 (SELECT count(*) FROM moysklad_images WHERE status = 'waiting' AND main_account = $1
+                     AND child_account = ANY ($2)) AS images,
                  (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')
-                     AND entity_type = 'catalog' AND account_id = ANY ($2)) AS tasks,
+                     AND entity_type IN ('catalog', 'images') AND account_id = ANY ($2)) AS tasks,
                  (SELECT count(*) FROM moysklad_changes WHERE status IN ('blocked', 'failed') AND main_account = $1
                      AND child_account = ANY ($2)) AS unable,
-                 (SELECT count(*) FROM sync_queue WHERE status = 'failed' AND entity_type = 'catalog'
+                 (SELECT count(*) FROM sync_queue WHERE status = 'failed' AND entity_type IN ('catalog', 'images')
                      AND account_id = ANY ($2) AND processed_at >= $3) AS failed",
         )
         .bind::<SqlUuid, _>(main)
@@ -71,7 +75,7 @@ impl Counts {
             found,
             expected: expected.max(found),
             done: found.saturating_sub(waiting.div_ceil(children)),
-            waiting,
+            waiting: waiting + whole(self.images),
             tasks: whole(self.tasks),
             // A task that failed may have left the changes that it failed with.
             failed: whole(self.unable.max(self.failed)),
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn done_is_what_waits_for_no_child() {
-        let counts = Counts { waiting: 300, tasks: 2, unable: 3, failed: 1 };
+        let counts = Counts { waiting: 300, images: 0, tasks: 2, unable: 3, failed: 1 };
         let progress = counts.progress(1000, 5000, 2);
         assert_eq!((progress.found, progress.expected, progress.done), (1000, 5000, 850));
         assert_eq!((progress.waiting, progress.tasks, progress.failed), (300, 2, 3));
