@@ -193,7 +193,8 @@ impl Copy<'_> {
 
     async fn remember(&self) -> Result<(), ApiError> {
         let settled = self.plan.settled();
-        pending::remember(&mut *self.cx.conn().await?, self.key, &settled).await.map_err(broken)
+        let mut conn = self.cx.conn().await?;
+        pending::remember(&mut conn, self.key, self.child_id, &settled).await.map_err(broken)
     }
 
     /// The content of one of main's images, or why it is not brought.

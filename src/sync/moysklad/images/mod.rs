@@ -42,6 +42,11 @@ pub(super) async fn note(
     pending::note(conn, key, none, event).await.map(drop)
 }
 
+/// Nothing of this child is looked at any more: it takes no images.
+pub(super) async fn forget(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<()> {
+    pending::forget(conn, main, child).await.map(drop)
+}
+
 /// Sees to it that a task looks at what is noted, if anything is.
 pub(super) async fn schedule(
     conn: &mut AsyncPgConnection,
