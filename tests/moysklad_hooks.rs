@@ -1,6 +1,8 @@
 //! The webhooks of MoySklad accounts: set up, checked, mended, removed; and the breakers that end loops.
 
 mod loops;
+mod outage;
+mod refusals;
 mod setup;
 mod stock;
 

@@ -53,6 +53,8 @@ Of any account:
   stock.low                   with the report all: less than this is low where a product has no minimum of its own
   dedicated_login             true: nobody but this gateway uses the login whose token this is, so what that login
                               did is not followed (default: false)
+  emit                        of what beside the sync's own affairs events are emitted: [\"customers\", \"orders\",
+                              \"purchaseOrders\"]; the webhooks for it are set up, too (default: [])
 
 Webhooks follow the settings at the next check; `hookgate webhook setup --account ID` makes it now.
 

@@ -24,6 +24,6 @@ mod turns;
 mod work;
 mod worker;
 
-pub use catalog::audit;
+pub use catalog::{audit, backlog};
 pub use handler::MoyskladHandler;
 pub use worker::SyncTasks;

@@ -24,6 +24,8 @@ pub struct ChildSettings {
     /// Whether nobody but this gateway uses the login whose token this is. Then what that login did, by a webhook's word, is
     /// the gateway's own doing and starts nothing. Default false: a person may use it too.
     pub dedicated_login: bool,
+    /// Of what beside the sync's own affairs events are emitted: the webhooks for it are set up, too. Default: nothing.
+    pub emit: BTreeSet<Emitted>,
 }
 
 /// Settings of a main account.
@@ -34,6 +36,20 @@ pub struct MainSettings {
     pub stock: StockSettings,
     /// As that of a child.
     pub dedicated_login: bool,
+    /// As that of a child.
+    pub emit: BTreeSet<Emitted>,
+}
+
+/// What events are emitted of only where that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Emitted {
+    /// `customer.created`, `customer.updated`.
+    Customers,
+    /// `sales_order.created`, `.confirmed`, `.cancelled`; of a child whose orders flow they are emitted anyway.
+    Orders,
+    /// `purchase_order.created`; likewise.
+    PurchaseOrders,
 }
 
 impl MainSettings {

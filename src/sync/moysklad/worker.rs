@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
 use crate::queue::{HandlerError, Job, Outcome};
-use crate::sync::tasks::{SyncQueue, Task};
+use crate::sync::tasks::{BLOCKED, SyncQueue, Task};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -133,6 +133,8 @@ impl Job<SyncQueue> for SyncTasks {
 fn suspended(account: Uuid) -> HandlerError {
     HandlerError::Defer {
         after: SUSPENDED,
-        reason: format!("account {account} is suspended: MoySklad refused its token; set a new one"),
+        reason: format!(
+            "{BLOCKED}: account {account} is suspended: MoySklad refused its token; set a new one"
+        ),
     }
 }

@@ -103,7 +103,7 @@ pub(super) async fn run(
                         0 => source.event_id.clone(),
                         page => format!("{}/{page}", source.event_id),
                     };
-                    let source = Source { event_id, occurred_at: source.occurred_at };
+                    let source = Source { event_id, change: None, occurred_at: source.occurred_at };
                     let data = json!({"account_id": account, "items": items});
                     if source.emit(conn, event_type, &account.to_string(), data).await?
                         && !emitted.contains(&event_type)

@@ -282,6 +282,7 @@ impl Import {
             subject: &subject,
             source_provider: HOOKGATE,
             source_event_id: source,
+            once_for: None,
             occurred_at: None,
             data,
         };
