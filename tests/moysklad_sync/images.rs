@@ -1,5 +1,7 @@
 //! Images of main's goods in its children: brought after everything else, as main has them, and only when they differ.
 
+mod weather;
+
 use super::{Franchise, account_path, hook_url, reference};
 use crate::support::moysklad::Fault;
 use base64::Engine as _;
