@@ -53,7 +53,7 @@ fn images(franchise: &Franchise, account: Uuid) -> Vec<(String, Vec<(String, Vec
 async fn random_lists_converge_in_bad_weather() {
     let seed: u64 =
         std::env::var("HOOKGATE_IMAGES_SEED").ok().map_or_else(rand::random, |seed| seed.parse().unwrap());
-    println!("HOOKGATE_IMAGES_SEED={seed} replays this");
+    println!("HOOKGATE_IMAGES_SEED={seed} makes the same edits");
     let mut dice = StdRng::seed_from_u64(seed);
     let franchise = Franchise::start_with(&[("WORKER_MAX_ATTEMPTS", "50")]).await;
     let Franchise { sim, main, children, .. } = &franchise;

@@ -10,6 +10,8 @@ mod download;
 mod list;
 mod pending;
 mod plan;
+mod recent;
+mod refusals;
 mod run;
 mod wanted;
 
