@@ -238,7 +238,7 @@ impl Transfer<'_> {
             mappings::note(&mut conn, self.source.key(id), None, None).await.map_err(broken)?;
         }
         let mut applied: Vec<String> =
-            header.iter().flat_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
+            header.iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
         if !plan.is_done() {
             applied.push("positions".to_owned());
         }
