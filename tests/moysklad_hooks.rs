@@ -4,6 +4,7 @@ mod loops;
 mod outage;
 mod refusals;
 mod setup;
+mod stock;
 
 use crate::moysklad_sync::{Franchise, ORIGIN};
 use reqwest::{Client, Method};

@@ -39,6 +39,8 @@ What a child gets of main's catalogue, `catalog`:
                      `is`: equal, notEqual, contains, less, greater, or set and unset,
                      which take no value
   create_folders     whether main's folders are made in the child. Default: true
+  images             whether images are copied, behind everything else; main's replace the
+                     child's. Default: true. Switched on later: `hookgate sync full`
   vat                \"copy\" (default): as in main; \"leave\": the child's own affair;
                      \"without\": no VAT
 
@@ -56,6 +58,13 @@ What becomes of a child's documents, `orders`:
   only_applicable    whether only applicable documents are made in main. Default: true
   number_prefix      put before the child's number, as \"KZN-\"; at most 20 characters.
                      Default: none, main numbers and its description names the child's
+
+What is told of the stock of any account, `stock`:
+  report             whose changes are told as inventory.updated: \"all\": the sums over
+                     all stores, told as inventory.low, too; \"bystore\": what each
+                     store has. Default: none, nothing is told
+  low                with the report \"all\": less than this is low where a product has
+                     no minimum of its own, as 5. Default: only such minimums count
 
 Of any account:
   dedicated_login    true: nobody but this gateway uses the login whose token this is,

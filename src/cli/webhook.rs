@@ -16,9 +16,9 @@ pub(super) enum WebhookCommand {
     /// Register in MoySklad the webhooks that an account needs.
     ///
     /// A main account needs CREATE, UPDATE and DELETE of the types that its children get; a child DELETE of these, and
-    /// CREATE and UPDATE of the documents that flow from it. Webhooks of this gateway that are there are adopted, switched
-    /// on and mended, needless ones removed; those of others are never touched. Set up one account after another, as you
-    /// like: an account that is not set up is left alone.
+    /// CREATE and UPDATE of the documents that flow from it; either a webhook of stock where its settings want stock told.
+    /// Webhooks of this gateway that are there are adopted, switched on and mended, needless ones removed; those of others
+    /// are never touched. Set up one account after another, as you like: an account that is not set up is left alone.
     Setup(Which),
     /// Remove the webhooks of this gateway from MoySklad; those of others stay.
     DeleteAll {

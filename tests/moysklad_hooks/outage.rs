@@ -100,7 +100,10 @@ async fn a_dead_token_costs_one_refusal_whoever_would_use_it() {
     })
     .await;
     let refused = franchise.sim.refused(dead, 401);
-    assert!((1..=2).contains(&refused), "a sweep and a check may have begun together, nothing later: {refused}");
+    assert!(
+        (1..=2).contains(&refused),
+        "a sweep and a check may have begun together, nothing later: {refused}"
+    );
     let (healthy, text) = run(&franchise, &["webhook", "health-check"]);
     assert!(!healthy && text.contains("suspended: MoySklad refused its token; set a new one"), "{text}");
     assert_eq!(franchise.sim.refused(dead, 401), refused);

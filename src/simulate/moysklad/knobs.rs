@@ -39,6 +39,8 @@ pub struct Rules {
     pub free_tariff: bool,
     /// The principal may manage webhooks (30004). Default true.
     pub is_administrator: bool,
+    /// The largest image in bytes (51004). Default 3 MB, as the list of errors says.
+    pub most_image_bytes: usize,
     /// Different URLs that one pair of type and action may have: 5, or 1 for a solution.
     pub hooks_per_pair: usize,
 }
@@ -61,6 +63,7 @@ impl Default for Rules {
             rounds_prices: false,
             free_tariff: false,
             is_administrator: true,
+            most_image_bytes: 3 << 20,
             hooks_per_pair: 5,
         }
     }

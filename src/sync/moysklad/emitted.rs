@@ -216,7 +216,7 @@ pub(super) async fn run(task: &Task, account: &Credentials, cx: &Work) -> Result
     let api = cx.api(account)?;
     if task.entity_type == STOCK {
         let report = task.payload["report"].as_str().ok_or_else(unreadable)?;
-        return stock::run(&source, account.account.account_id, report, &api, cx).await;
+        return stock::run(&source, &account.account, report, &api, cx).await;
     }
     let order: Uuid = task.entity_id.parse().map_err(|_| unreadable())?;
     orders::run(&source, account.account.account_id, order, &api, cx).await

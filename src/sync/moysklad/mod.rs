@@ -11,6 +11,7 @@ mod compare;
 mod emitted;
 mod handler;
 pub mod hooks;
+mod images;
 pub mod loops;
 mod mappings;
 mod metadata;

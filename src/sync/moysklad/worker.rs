@@ -4,7 +4,7 @@ use super::accounts::{self, Credentials, Role, Status};
 use super::api::ApiError;
 use super::turns::Turns;
 use super::work::{Pair, Work};
-use super::{catalog, emitted, orders};
+use super::{catalog, emitted, images, orders};
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
@@ -85,6 +85,8 @@ impl SyncTasks {
     async fn dispatch(&self, task: &Task, pair: &Pair) -> Result<Outcome, ApiError> {
         if orders::takes(task) {
             orders::run(task, pair, &self.work).await
+        } else if images::takes(task) {
+            images::run(task, pair, &self.work).await
         } else {
             catalog::run(task, pair, &self.work).await
         }

@@ -38,7 +38,7 @@ pub struct SyncLogEntry {
     pub event_id: Option<Uuid>,
     /// What was done, in a word or a line.
     pub operation: String,
-    /// `skipped`, `prices`, `attributes`, `base` or `full`.
+    /// `skipped`, `prices`, `attributes`, `base`, `full` or `images`.
     pub strategy: String,
     /// Field names that the events gave; null if none did.
     #[schema(value_type = Option<Vec<String>>)]

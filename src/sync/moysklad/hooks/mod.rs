@@ -1,6 +1,7 @@
 //! The webhooks that accounts need: set up, checked, mended, removed.
 
 mod plan;
+mod stock;
 mod wire;
 
 pub(super) use plan::{Action, Wanted, of_child, of_main};
@@ -109,7 +110,13 @@ impl Hooks {
         self.check_prefix()?;
         let (credentials, own, needed) = self.look(id).await?;
         let api = self.api(&credentials).await?;
-        match self.make_so(&api, &own, &needed).await {
+        let stock = stock::wanted(&credentials.account)?;
+        let made = async {
+            let mut report = self.make_so(&api, &own, &needed).await?;
+            stock::make_so(&api, &own, stock, &mut report).await?;
+            Ok(report)
+        };
+        match made.await {
             Ok(report) => {
                 self.learn_uid(&api).await;
                 Ok(report)
@@ -192,7 +199,7 @@ impl Hooks {
             let there = wire::list(&api).await?;
             let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
             wire::remove(&api, &ours).await?;
-            Ok(ours.len())
+            Ok(ours.len() + stock::delete_all(&api, &own).await?)
         };
         match removed.await {
             Ok(removed) => {
@@ -214,8 +221,10 @@ impl Hooks {
         }
         let (credentials, own, needed) = self.look(id).await?;
         let api = self.api(&credentials).await?;
-        let there = match wire::list(&api).await {
-            Ok(there) => there,
+        let stock = stock::wanted(&credentials.account)?;
+        let looked = async { Ok((wire::list(&api).await?, stock::flaws(&api, &own, stock).await?)) };
+        let (there, of_stock) = match looked.await {
+            Ok(found) => found,
             Err(error) => return Err(HookError::Api(told(&self.work, &credentials, error).await)),
         };
         let flaws = plan::steps(&there, &needed, &own).into_iter().map(|step| match step {
@@ -223,7 +232,7 @@ impl Hooks {
             Step::Mend { wanted, flaw, .. } => format!("{wanted}: {flaw}"),
             Step::Remove { what, .. } => format!("{what}: not needed"),
         });
-        Ok(flaws.collect())
+        Ok(flaws.chain(of_stock).collect())
     }
 
     /// An active account, the URL of its webhooks, and which it needs.

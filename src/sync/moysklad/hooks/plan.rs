@@ -109,7 +109,7 @@ impl Own {
         Ok(Self { bases, url })
     }
 
-    fn is_own(&self, url: &str) -> bool {
+    pub(super) fn is_own(&self, url: &str) -> bool {
         self.bases.iter().any(|base| {
             url.strip_prefix(base.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
