@@ -38,8 +38,6 @@ const CATALOG: &str = "catalog";
 const SYNC: &str = "sync";
 /// A notification's events are handled one by one; this long they gather.
 const GATHER: Duration = Duration::from_millis(250);
-/// What a child has deleted comes back after this time: its user may be tidying up.
-const RESTORE: Duration = Duration::from_secs(60);
 
 /// Whether something may come of an event of this type.
 pub(super) fn wants(event_type: &str) -> bool {
@@ -99,13 +97,14 @@ async fn in_child(kind: EntityKind, notice: &Notice<'_>, cx: &Context) -> Result
         operation: "restore",
         updated_fields: None,
         event: Some(notice.event.id),
-        delay: RESTORE,
+        delay: cx.restore,
     };
     enqueue(&mut conn, &news, notice.max_attempts).await?;
     let key = Key { main_account: main, child_account: child, entity_type, main_id };
     mappings::remove(&mut conn, key).await?;
     cx.sync_tasks.wake();
-    Ok(Outcome::completed("1 sync task: what the child deleted comes back in a minute"))
+    let pause = cx.restore.as_secs();
+    Ok(Outcome::completed(format!("1 sync task: what the child deleted comes back in {pause} s")))
 }
 
 /// Notes what is new and sees to it that each child's task will look at it.
