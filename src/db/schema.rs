@@ -123,6 +123,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Entities that were about to be made in a child.
+    moysklad_creates (child_account, main_account, entity_type, main_id) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        entity_type -> Text,
+        main_id -> Uuid,
+        external_code -> Text,
+        begun_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// What became of each change in a child.
     moysklad_sync_log (id) {
         id -> Uuid,

@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod changes;
+mod creates;
 mod dependencies;
 mod drain;
 mod filters;

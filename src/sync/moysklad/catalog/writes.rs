@@ -361,7 +361,7 @@ fn conflict(text: &str) -> ApiError {
 
 /// The same for every run of the same entity and child: MoySklad answers a repeated create with what the first one
 /// created.
-fn sync_id(key: Key) -> Uuid {
+pub(super) fn sync_id(key: Key) -> Uuid {
     let name = [key.main_account, key.main_id, key.child_account].map(Uuid::into_bytes).concat();
     Uuid::new_v5(&NAMESPACE, &name)
 }
