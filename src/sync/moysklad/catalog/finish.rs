@@ -16,7 +16,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 /// What the hash of an entity is that was archived because main deleted it.
-const ARCHIVED: &[u8] = b"archived";
+pub(in crate::sync::moysklad) const ARCHIVED: &[u8] = b"archived";
 /// Failures that an outcome names.
 const NAMED: usize = 3;
 
@@ -170,7 +170,9 @@ impl Drain<'_> {
             return self.skip(change, &text).await;
         };
         if kind == EntityKind::Productfolder {
-            // Folders have no archive.
+            // Folders have no archive. The next one of its name and place may have this one.
+            let key = self.key(kind, change.main_id);
+            mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
             return self.skip(change, "the folder no longer exists in main: left as it is").await;
         }
         let key = self.key(kind, change.main_id);

@@ -14,9 +14,11 @@ mod held;
 mod matching;
 mod routes;
 mod strategy;
+mod take_over;
 mod writes;
 
 pub(super) use changes::News;
+pub(super) use finish::ARCHIVED;
 
 use super::accounts::{self, Role, Status};
 use super::api::ApiError;
@@ -124,6 +126,15 @@ pub(super) async fn enqueue(
         Ok(())
     })
     .await
+}
+
+/// Sees to it that what is due for children of this main is looked at: the task that should have done so may have failed
+/// for good.
+pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts: i32) -> QueryResult<()> {
+    for child in changes::children_with_due(conn, main).await? {
+        tasks::enqueue_gathering(conn, &task(main, child, None, GATHER, max_attempts)).await?;
+    }
+    Ok(())
 }
 
 fn task(main: Uuid, child: Uuid, event: Option<Uuid>, delay: Duration, max_attempts: i32) -> NewTask {

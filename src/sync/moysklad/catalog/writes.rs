@@ -127,7 +127,9 @@ impl Drain<'_> {
     ) -> Result<Option<Write>, ApiError> {
         let child_id = id_of_entity(counterpart)?;
         let key = self.key(kind, item.change.main_id);
-        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
+        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?
+            && !self.take_over(key, child_id).await?
+        {
             let text = format!(
                 "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
                  {field}, then retry",
