@@ -73,9 +73,14 @@ impl<'a> Compare<'a> {
         let ours = &self.main[&slot.id];
         let Some(rule) = self.rule(slot, ours) else { return };
         let found = self.theirs.get_mut(&(kind, ours.code.clone())).map(std::mem::take).unwrap_or_default();
-        // What main deleted and made again may be there once more, in the archive.
-        let (archived, live): (Vec<Thing>, Vec<Thing>) =
+        // What main deleted and made again may be there once more: in the archive, or as a folder, which has none.
+        let (archived, mut live): (Vec<Thing>, Vec<Thing>) =
             found.into_iter().partition(|thing| thing.fields["archived"] == true);
+        let mut archived = archived;
+        if kind == "productfolder" {
+            live.sort_by_key(|thing| expect::differences(&self.child.profile, ours, thing).len());
+            archived.extend(live.drain(1.min(live.len())..));
+        }
         let (counterpart, rest) = match (live.as_slice(), archived.as_slice()) {
             ([], [.., last]) if ours.fields["archived"] == true => {
                 (Some(last.clone()), archived[..archived.len() - 1].to_vec())
