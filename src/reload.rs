@@ -14,10 +14,17 @@ use diesel_async::AsyncPgConnection;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-/// How often it is looked for other nodes' approvals and for new accounts' secrets. Who makes such a secret waits as long
-/// before anybody is told of it.
-pub const POLL: Duration = Duration::from_secs(2);
+/// How often it is looked for other nodes' approvals and for accounts' secrets.
+const POLL: Duration = Duration::from_secs(2);
+/// Requests that nothing known proves make it look sooner, but not more often than this.
+const LOOK: Duration = Duration::from_millis(250);
+/// Longest wait of such a request; MoySklad gives up after 1.5 s.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The provider whose accounts get secrets of their own while the gateway runs.
+const MOYSKLAD: &str = "moysklad";
 
 /// Why the providers stay as they were. Names file, line and field, never a value.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +49,8 @@ pub struct Reloader {
     handlers: Handlers,
     /// What the registry in force was made of; held while it is replaced, so that two changes do not undo each other.
     made_of: Arc<Mutex<MadeOf>>,
+    /// When the last look began that a request asked for; held while one is taken.
+    looked: Arc<Mutex<Option<Instant>>>,
 }
 
 struct MadeOf {
@@ -60,7 +69,7 @@ impl Reloader {
     ) -> Self {
         let master_key = settings.store.master_key.clone();
         let made_of = Arc::new(Mutex::new(MadeOf { settings, learned }));
-        Self { pool, master_key, providers, handlers, made_of }
+        Self { pool, master_key, providers, handlers, made_of, looked: Arc::default() }
     }
 
     /// Reads the settings and the approved secrets again. Whatever is wrong with them leaves all as it was.
@@ -88,6 +97,28 @@ impl Reloader {
         self.put(registry);
         made_of.learned = learned;
         Ok(true)
+    }
+
+    /// A request to this provider was not proven: looks whether its secret is so new that this node does not know it, as
+    /// after `hookgate webhook setup` on another. True: it was looked, and the request may be tried once more. However many
+    /// requests ask, the database is asked a few times a second; they share the answer.
+    pub async fn look_again(&self, provider: &str) -> bool {
+        if provider != MOYSKLAD {
+            return false;
+        }
+        let asked = Instant::now();
+        let look = async {
+            let mut looked = self.looked.lock().await;
+            if let Some(last) = *looked {
+                if last >= asked {
+                    return true;
+                }
+                tokio::time::sleep_until(last + LOOK).await;
+            }
+            *looked = Some(Instant::now());
+            self.secrets().await.is_ok()
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap_or(false)
     }
 
     /// Looks for approved secrets again and again.
@@ -135,7 +166,7 @@ pub async fn learned(
     if let Some(key) = master_key {
         let tokens = accounts::hook_tokens(conn, key).await?;
         if !tokens.is_empty() {
-            learned.entry("moysklad".to_owned()).or_default().extend(tokens);
+            learned.entry(MOYSKLAD.to_owned()).or_default().extend(tokens);
         }
     }
     Ok(learned)

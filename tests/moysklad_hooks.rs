@@ -1,7 +1,10 @@
 //! The webhooks of MoySklad accounts: set up, checked, mended, removed; and the breakers that end loops.
 
 mod loops;
+mod outage;
+mod refusals;
 mod setup;
+mod stock;
 
 use crate::moysklad_sync::{Franchise, ORIGIN};
 use reqwest::{Client, Method};

@@ -1,11 +1,15 @@
 //! MoySklad, from documents of a child to orders of main, and what is told of them.
 
+mod circles;
 mod crossing;
 mod emitted;
+mod gone;
 mod lines;
+mod lost;
 mod parties;
 mod states;
 mod trouble;
+mod whole;
 
 use crate::support::gateway::Gateway;
 use crate::support::moysklad::Simulator;
@@ -48,19 +52,25 @@ impl Shop {
 
     /// `change` gets the stand-in's id and the settings of orders.
     pub async fn start_with(change: impl FnOnce(Uuid, Value) -> Value) -> Self {
+        Self::start_in(&[], change).await
+    }
+
+    /// The same with these settings of the gateway beside the tests' own.
+    pub async fn start_in(env: &[(&str, &str)], change: impl FnOnce(Uuid, Value) -> Value) -> Self {
         let sim = Simulator::start(ORIGIN);
         let main = sim.account(MAIN_TOKEN, &["Retail"], &["RUB", "USD"]);
         let child = sim.account(CHILD_TOKEN, &["Retail"], &["KZT", "RUB", "USD"]);
         let organization = id(&sim.entities(main, "organization")[0]);
         let stand_in = sim.create_in(main, "counterparty", json!({"name": "Kazan"}));
         let base = sim.base.clone();
-        let mut gateway = Gateway::start(&[
+        let mut all = vec![
             ("MOYSKLAD_BASE_URL", &*base),
             ("MOYSKLAD_WEBHOOK_TOKEN", HOOK_TOKEN),
             ("MOYSKLAD_REQUEST_WEIGHT", "1"),
             ("APP_URL", ORIGIN),
-        ])
-        .await;
+        ];
+        all.extend_from_slice(env);
+        let mut gateway = Gateway::start(&all).await;
         for secret in [MAIN_TOKEN, CHILD_TOKEN] {
             gateway.canary(secret);
         }
@@ -165,6 +175,41 @@ impl Shop {
         }
     }
 
+    /// Ends the wait of tasks that are to be tried again.
+    pub async fn due_now(&self) {
+        let mut conn = self.gateway.database.connect().await;
+        let now = "UPDATE sync_queue SET run_at = now() WHERE status = 'received'";
+        sql_query(now).execute(&mut conn).await.unwrap();
+    }
+
+    /// Runs a command of the gateway: whether it did it, and what it printed.
+    pub fn run(&self, arguments: &[&str]) -> (bool, String) {
+        crate::moysklad_hooks::told(&self.gateway.command(arguments))
+    }
+
+    /// How many rows a query counts, as `rows`.
+    pub async fn count(&self, query: &str) -> i64 {
+        let mut conn = self.gateway.database.connect().await;
+        let count: Count = sql_query(query).get_result(&mut conn).await.unwrap();
+        count.rows
+    }
+
+    /// A person brings the child's document into this state.
+    pub fn set_state(&self, account: Uuid, order: Uuid, name: &str) {
+        let state = self.sim.state(account, "customerorder", name).unwrap();
+        let state = self.sim.state_reference("customerorder", state);
+        self.sim.edit_in(account, "customerorder", order, json!({ "state": state }));
+    }
+
+    /// Name of the state that an order is in.
+    pub fn state(&self, account: Uuid, order: Uuid) -> &'static str {
+        let own = target(&self.sim.entity(account, order, &[]).unwrap()["state"]);
+        let is_it = |name: &&&str| {
+            self.sim.state(account, "customerorder", name).is_some_and(|state| state.to_string() == own)
+        };
+        ["Новый", "Подтвержден", "Доставлен", "Отменен"].iter().find(is_it).unwrap()
+    }
+
     /// Main's orders.
     pub fn orders(&self) -> Vec<Value> {
         let orders = self.sim.entities(self.main, "customerorder");
@@ -218,6 +263,9 @@ pub fn id(entity: &Value) -> Uuid {
 pub fn rows(document: &Value) -> Vec<Value> {
     document["positions"]["rows"].as_array().unwrap().clone()
 }
+
+/// Fields of lines that cross over as they are.
+pub const NUMBERS: [&str; 5] = ["quantity", "price", "discount", "vat", "vatEnabled"];
 
 /// What a reference points at.
 pub fn target(reference: &Value) -> String {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod catalog;
+mod images;
 mod loops;
 mod matching;
 mod products;

@@ -8,6 +8,7 @@ use crate::support::{observe, wait};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod certified;
 mod fetching;
 mod posted;
 mod projection;

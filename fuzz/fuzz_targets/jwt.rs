@@ -24,6 +24,8 @@ struct Input {
     rules: Rules,
     keys: Keys,
     body: Vec<u8>,
+    /// Whether a token that is made gets what a good one has, and keys and rules that fit it, before the rest changes it.
+    good: bool,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -154,6 +156,27 @@ enum Plain {
 }
 
 fuzz_target!(|input: Input| {
+    let mut input = input;
+    if let (true, Token::Issued { signer, kid, claims, .. }) = (input.good, &mut input.token) {
+        input.rules.algorithms.push(*signer);
+        input.keys = match (*signer, input.keys) {
+            (Algorithm::Es256 | Algorithm::Rs256, Keys::Set) => Keys::Set,
+            (Algorithm::Es256, _) => Keys::P256,
+            (Algorithm::Rs256, _) => Keys::Rsa,
+            (Algorithm::Hs256, _) => Keys::Secret,
+        };
+        kid.get_or_insert(if *signer == Algorithm::Es256 { Kid::P } else { Kid::R });
+        let good = [
+            (Name::Exp, Plain::At(300)),
+            (Name::Iat, Plain::At(-5)),
+            (Name::Iss, Plain::Word(Word::Issuer)),
+            (Name::Aud, Plain::List(vec![Word::Empty, Word::Issuer])),
+            (Name::Email, Plain::Word(Word::Mail)),
+            (Name::EmailVerified, Plain::Flag(true)),
+            (Name::Hash, Plain::BodyHash),
+        ];
+        claims.splice(0..0, good);
+    }
     let rules = input.rules.made();
     let fixed = fixed();
     let keys = match input.keys {

@@ -1,6 +1,7 @@
 //! Schemes that a user might write: every field of a table, with references, templates and conditions from a small world
 //! of names, so that they meet what is in the request.
 
+use crate::schemes::SECRET;
 use crate::wire::{NOON, Wire};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use chrono::DateTime;
@@ -34,7 +35,8 @@ impl<'a> Arbitrary<'a> for Own {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let mut algorithms = Vec::new();
         let table = table(u, &mut algorithms)?;
-        Ok(Self { table, algorithms, secret: u.arbitrary()?, request: request(u)? })
+        let secret = if maybe(u)? { u.arbitrary()? } else { 0 };
+        Ok(Self { table, algorithms, secret, request: request(u)? })
     }
 }
 
@@ -217,7 +219,7 @@ fn table(u: &mut Unstructured<'_>, algorithms: &mut Vec<&'static str>) -> Result
     let mut verify = Vec::new();
     let count = if maybe(u)? { 2 } else { 1 };
     for place in 0..count {
-        let algorithm = choose(u, ALGORITHMS)?;
+        let algorithm = if maybe(u)? { "token" } else { choose(u, ALGORITHMS)? };
         algorithms.push(algorithm);
         verify.push(Value::Table(rule(u, algorithm, place + 1 < count)?));
     }
@@ -276,8 +278,11 @@ fn rule(u: &mut Unstructured<'_>, algorithm: &'static str, conditional: bool) ->
 }
 
 fn place(u: &mut Unstructured<'_>) -> Result<Table> {
+    // One in four stands where the secret is shown, so that the readers behind a token are reached.
+    let shown =
+        |u: &mut Unstructured<'_>| if maybe(u)? { Ok("header:x-shown".to_owned()) } else { reference(u) };
     let mut made = Maker(u, Table::new())
-        .always("from", reference)?
+        .always("from", shown)?
         .maybe("encoding", |u| choose(u, ENCODINGS))?
         .maybe("prefix", |u| word(u, &["v0=", "sha256=", "Bearer "]))?
         .maybe("separator", |u| word(u, &[",", " ", ";"]))?;
@@ -396,7 +401,7 @@ fn sample(u: &mut Unstructured<'_>) -> Result<Table> {
 
 /// A request of the same small world.
 fn request(u: &mut Unstructured<'_>) -> Result<Wire> {
-    let mut headers = Vec::new();
+    let mut headers = vec![("x-shown".to_owned(), SECRET.as_bytes().to_vec())];
     for _ in 0..u.int_in_range(0..=5)? {
         headers.push((word(u, NAMES)?.to_lowercase(), word(u, TEXTS)?.replace('\0', "").into_bytes()));
     }

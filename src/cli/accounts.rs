@@ -32,6 +32,8 @@ Of a child, what it gets of main's catalogue:
                                 {\"attribute\": {\"name\": \"…\", \"is\": \"…\", \"value\": …}}
                               `is`: equal, notEqual, contains, less, greater, set, unset (these two without value)
   catalog.create_folders      whether main's folders are made in the child (default: true)
+  catalog.images              whether images of products, variants and bundles are copied, behind everything else; main's
+                              images replace the child's (default: true). Switched on later: `hookgate sync full`
   catalog.vat                 copy (default): as in main; leave: the child's own affair; without: no VAT
 
 Of a child, what becomes of its documents:
@@ -46,8 +48,13 @@ Of a child, what becomes of its documents:
   orders.number_prefix        put before the child's number; at most 20 characters
 
 Of any account:
+  stock.report                report whose changes are told as inventory.updated: all (the sums over all stores, also
+                              told as inventory.low), bystore (what each store has). Default: none
+  stock.low                   with the report all: less than this is low where a product has no minimum of its own
   dedicated_login             true: nobody but this gateway uses the login whose token this is, so what that login
                               did is not followed (default: false)
+  emit                        of what beside the sync's own affairs events are emitted: [\"customers\", \"orders\",
+                              \"purchaseOrders\"]; the webhooks for it are set up, too (default: [])
 
 Webhooks follow the settings at the next check; `hookgate webhook setup --account ID` makes it now.
 

@@ -1,8 +1,9 @@
 //! `hookgate queue`: sync tasks, what they wait for and how they ended.
 
 use super::{CliError, Session, print_table};
-use crate::sync::moysklad::audit::{self, SyncLogEntry};
-use crate::sync::tasks::{self, Filter, RetryError, STATUSES, TaskItem};
+use crate::sync::moysklad::audit::{self, SyncDay, SyncLogEntry};
+use crate::sync::moysklad::backlog::{self, BacklogItem};
+use crate::sync::tasks::{self, Filter, RetryError, STATES, TaskItem};
 use clap::Subcommand;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use serde_json::{Value, json};
@@ -13,8 +14,9 @@ use uuid::Uuid;
 pub(super) enum QueueCommand {
     /// List sync tasks, newest first.
     List {
-        /// Only those with this status.
-        #[arg(long, value_parser = STATUSES)]
+        /// Only those with this status. Of those that are received: held ones wait for the counterparts of what they
+        /// refer to, blocked ones for an operator.
+        #[arg(long, value_parser = STATES)]
         status: Option<String>,
         /// Only those that write to this account.
         #[arg(long)]
@@ -26,7 +28,28 @@ pub(super) enum QueueCommand {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
-    /// What became of each change in child accounts, newest first.
+    /// What child accounts do not have yet, the oldest first.
+    Changes {
+        /// waiting for their turn, blocked until another entity is there, failed until a person has looked.
+        #[arg(long, value_parser = backlog::STATUSES)]
+        status: Option<String>,
+        /// Only those of this child account.
+        #[arg(long)]
+        account: Option<Uuid>,
+        /// How many.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+    },
+    /// Count changes, writes and calls by day and pair of accounts.
+    Daily {
+        /// Only those of this child account.
+        #[arg(long)]
+        account: Option<Uuid>,
+        /// How many days, today included.
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(i32).range(1..=90))]
+        days: i32,
+    },
+    /// What became of each change in child accounts, and of their documents, newest first.
     Log {
         /// Only changes of this child account.
         #[arg(long)]
@@ -61,6 +84,18 @@ pub(super) async fn run(command: QueueCommand, session: &Session) -> Result<(), 
             print_table(session.json, &header, entries.iter().map(log_row).collect(), &json!(entries));
             return Ok(());
         }
+        QueueCommand::Changes { status, account, limit } => {
+            let items = backlog::list(conn, &backlog::Filter { status, account }, limit).await?;
+            let header = ["CHILD", "ENTITY", "DONE", "STATUS", "SINCE", "DUE", "IN THE WAY"];
+            print_table(session.json, &header, items.iter().map(backlog_row).collect(), &json!(items));
+            return Ok(());
+        }
+        QueueCommand::Daily { account, days } => {
+            let items = audit::daily(conn, account, days).await?;
+            let header = ["DAY", "MAIN", "CHILD", "CHANGES", "WRITTEN", "SKIPPED", "FAILED", "CALLS"];
+            print_table(session.json, &header, items.iter().map(day_row).collect(), &json!(items));
+            return Ok(());
+        }
         QueueCommand::Retry { ids } => retry(conn, &ids).await?,
     };
     let header = ["ID", "ACCOUNT", "ENTITY", "OPERATION", "STATUS", "TRIES", "OUTCOME"];
@@ -87,10 +122,30 @@ fn row(task: &TaskItem) -> Vec<String> {
         task.account_id.to_string(),
         format!("{} {}", task.entity_type, task.entity_id),
         task.operation.clone(),
-        task.status.clone(),
+        task.state().to_owned(),
         task.attempts.to_string(),
         task.outcome.clone().or_else(|| task.error.clone()).unwrap_or_default(),
     ]
+}
+
+fn backlog_row(item: &BacklogItem) -> Vec<String> {
+    let time = |time: &chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%d %H:%M:%S").to_string();
+    vec![
+        item.child_account.to_string(),
+        format!("{} {}", item.entity_type, item.main_id),
+        item.operation.clone(),
+        item.status.clone(),
+        time(&item.created_at),
+        time(&item.due_at),
+        item.error.clone().unwrap_or_default(),
+    ]
+}
+
+fn day_row(day: &SyncDay) -> Vec<String> {
+    let mut row = vec![day.day.to_string(), day.main_account.to_string(), day.child_account.to_string()];
+    row.extend([day.changes, day.written, day.skipped, day.failed].map(|count| count.to_string()));
+    row.push(format!("{:.1}", day.calls));
+    row
 }
 
 fn log_row(entry: &SyncLogEntry) -> Vec<String> {

@@ -123,7 +123,7 @@ async fn serve(
         let job = Arc::new(tasks.clone());
         let engine = Engine::<SyncQueue>::new(database.clone(), sync_tasks, engine_settings(&settings), job);
         engines.spawn(engine.run(stop.clone()));
-        helpers.spawn(reconcile::watch(tasks, settings.clone()));
+        engines.spawn(reconcile::watch(tasks, settings.clone(), stop.clone()));
     }
     helpers.spawn(queue::announce(database.clone(), wakers.clone()));
     if role.works() {

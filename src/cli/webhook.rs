@@ -8,7 +8,6 @@ use crate::sync::moysklad::loops;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// The webhooks that accounts send here, and what came of them.
@@ -17,9 +16,9 @@ pub(super) enum WebhookCommand {
     /// Register in MoySklad the webhooks that an account needs.
     ///
     /// A main account needs CREATE, UPDATE and DELETE of the types that its children get; a child DELETE of these, and
-    /// CREATE and UPDATE of the documents that flow from it. Webhooks of this gateway that are there are adopted, switched
-    /// on and mended, needless ones removed; those of others are never touched. Set up one account after another, as you
-    /// like: an account that is not set up is left alone.
+    /// CREATE and UPDATE of the documents that flow from it; either a webhook of stock where its settings want stock told.
+    /// Webhooks of this gateway that are there are adopted, switched on and mended, needless ones removed; those of others
+    /// are never touched. Set up one account after another, as you like: an account that is not set up is left alone.
     Setup(Which),
     /// Remove the webhooks of this gateway from MoySklad; those of others stay.
     DeleteAll {
@@ -112,10 +111,7 @@ async fn setup(which: &Which, hooks: &Hooks, session: &Session) -> Result<(), Cl
         return Err(HookError::NotActive(account.status.as_str()).into());
     }
     let ids: Vec<Uuid> = accounts.iter().map(|account| account.account_id).collect();
-    if hooks.prepare(&ids).await? {
-        // A webhook that comes before every node knows its secret would be refused, and is not sent again for long.
-        tokio::time::sleep(crate::reload::POLL + Duration::from_secs(1)).await;
-    }
+    hooks.prepare(&ids).await?;
     let (mut rows, mut items, mut failed) = (Vec::new(), Vec::new(), false);
     for account in &accounts {
         let name = (account.account_id.to_string(), account.name.clone());

@@ -135,6 +135,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Images of main's goods in a child: what was copied, and which are to be looked at.
+    moysklad_images (main_account, child_account, entity_type, main_id) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        entity_type -> Text,
+        main_id -> Uuid,
+        copied -> Jsonb,
+        status -> Text,
+        event_id -> Nullable<Uuid>,
+        error -> Nullable<Text>,
+        failed_task -> Nullable<Uuid>,
+        version -> Int8,
+        due_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// What became of each change in a child.
     moysklad_sync_log (id) {
         id -> Uuid,

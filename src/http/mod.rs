@@ -8,6 +8,7 @@ mod extract;
 mod handshake;
 mod health;
 mod messages;
+mod paging;
 mod payments;
 mod problem;
 mod prove;

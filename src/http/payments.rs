@@ -2,10 +2,10 @@
 
 use super::AppState;
 use super::auth::Admin;
-use super::extract::given;
+use super::paging::Given;
 use super::problem::Problem;
-use crate::sync::paging::Cursor;
-use crate::sync::payments::{self, Filter, Payment, Status};
+use crate::sync::paging::Filter;
+use crate::sync::payments::{self, Payment, Status};
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -59,21 +59,10 @@ async fn list(
 }
 
 impl Params {
-    fn read(self) -> Result<Filter, Problem> {
-        let limit = given("limit", self.limit)?.map_or(Ok(50), |text| text.parse());
-        let status = given("status", self.status)?.map(|word| Status::from_name(&word).ok_or(word));
-        let after = given("cursor", self.cursor)?.map(|text| Cursor::decode(&text).ok_or(text));
-        let bad = |detail: &str| Problem::BadRequest(detail.to_owned());
-        Ok(Filter {
-            provider: given("provider", self.provider)?,
-            id: given("id", self.id)?,
-            status: status.transpose().map_err(|_| bad("`status` is none of the six of a payment"))?,
-            after: after.transpose().map_err(|_| bad("`cursor` is no next_cursor of this list"))?,
-            limit: limit
-                .ok()
-                .filter(|limit| (1..=200).contains(limit))
-                .ok_or_else(|| bad("`limit` must be from 1 to 200"))?,
-        })
+    fn read(self) -> Result<Filter<Status>, Problem> {
+        let Self { provider, id, status, limit, cursor } = self;
+        Given { provider, id, status, limit, cursor }
+            .filter(Status::from_name, "none of the six of a payment")
     }
 }
 
@@ -81,7 +70,7 @@ impl Params {
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<Filter, Problem> {
+    fn read(query: &str) -> Result<Filter<Status>, Problem> {
         web::Query::<Params>::from_query(query).unwrap().into_inner().read()
     }
 

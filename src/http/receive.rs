@@ -79,7 +79,12 @@ pub(super) async fn receive(
     limits: web::Data<RateLimits>,
     metrics: web::Data<ReceiveMetrics>,
 ) -> HttpResponse {
-    let Some(configured) = state.providers.get(&path.provider) else {
+    let mut known = state.providers.get(&path.provider);
+    // The first secret of all may have just been made.
+    if known.is_none() && state.reloader.look_again(&path.provider).await {
+        known = state.providers.get(&path.provider);
+    }
+    let Some(configured) = known else {
         return Problem::NotFound("there is no provider of this name, or it has no secret".to_owned())
             .error_response();
     };
@@ -174,8 +179,18 @@ pub(super) async fn admit(
     now: DateTime<Utc>,
     metrics: Option<&ProviderMetrics>,
 ) -> Result<Received, Problem> {
-    let provider = &*configured.provider;
-    let proof = match prove::prove(state, provider, raw, now).await? {
+    let mut proven = prove::prove(state, &*configured.provider, raw, now).await?;
+    // A secret that has just been made, on another node perhaps.
+    let mut newer = None;
+    let name = configured.provider.name();
+    if proven.is_err() && metrics.is_some() && state.reloader.look_again(name).await {
+        newer = state.providers.get(name);
+    }
+    if let Some(newer) = &newer {
+        proven = prove::prove(state, &*newer.provider, raw, now).await?;
+    }
+    let provider = &*newer.as_deref().unwrap_or(configured).provider;
+    let proof = match proven {
         Ok(proof) => proof,
         Err(unproven) => {
             if metrics.is_some() {

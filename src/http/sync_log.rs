@@ -1,8 +1,9 @@
-//! The admin API of the sync log: what became of each change in a child account.
+//! The admin API of the sync log: what became of each change in a child account, and what has not come there yet.
 
 use super::problem::Problem;
 use super::{Admin, AppState};
 use crate::sync::moysklad::audit::{self, Filter, SyncDay, SyncLogEntry};
+use crate::sync::moysklad::backlog::{self, BacklogItem};
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +16,7 @@ const MAX_PAGE: i64 = 200;
 const MAX_DAYS: i32 = 90;
 
 pub(super) fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(daily).service(list);
+    config.service(daily).service(list).service(waiting);
 }
 
 /// Which entries a list shows.
@@ -92,4 +93,45 @@ async fn daily(
     }
     let items = audit::daily(&mut *state.pool.get().await?, query.account, days).await?;
     Ok(HttpResponse::Ok().json(items))
+}
+
+/// Which changes a list shows.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Waiting {
+    /// `waiting` for their turn, `blocked` until another entity is there, `failed` until a person has looked.
+    status: Option<String>,
+    /// The child account that does not have them.
+    account: Option<Uuid>,
+    /// How many, 1 to 200; 50 if not given.
+    limit: Option<i64>,
+}
+
+/// What children do not have yet.
+#[derive(Serialize, ToSchema)]
+struct Backlog {
+    /// The oldest first.
+    items: Vec<BacklogItem>,
+}
+
+/// List what children do not have yet, the oldest first
+#[utoipa::path(tag = "sync", params(Waiting), security(("admin" = [])), responses((status = 200, body = Backlog)))]
+#[get("/api/v1/sync-changes")]
+async fn waiting(
+    _: Admin,
+    query: web::Query<Waiting>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let Waiting { status, account, limit } = query.into_inner();
+    if status.as_ref().is_some_and(|status| !backlog::STATUSES.contains(&status.as_str())) {
+        return Err(Problem::BadRequest(format!("`status` must be one of {}", backlog::STATUSES.join(", "))));
+    }
+    let limit = limit.unwrap_or(50);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Problem::BadRequest(format!("`limit` must be from 1 to {MAX_PAGE}")));
+    }
+    let filter = backlog::Filter { status, account };
+    let items = backlog::list(&mut *state.pool.get().await?, &filter, limit).await?;
+    Ok(HttpResponse::Ok().json(Backlog { items }))
 }

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::{Admin, AppState};
-use crate::sync::tasks::{self, Filter, RetryError, STATUSES, TaskItem};
+use crate::sync::tasks::{self, Filter, RetryError, STATES, TaskItem};
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,7 +21,8 @@ pub(super) fn configure(config: &mut ServiceConfig<'_>) {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Query {
-    /// `received`, `processing`, `completed`, `failed` or `ignored`.
+    /// `received`, `processing`, `completed`, `failed` or `ignored`; of those that are `received` also `held` (wait for
+    /// the counterparts of what they refer to) and `blocked` (wait for an operator).
     status: Option<String>,
     /// The account that is written to.
     account: Option<Uuid>,
@@ -51,8 +52,8 @@ async fn list(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let Query { status, account, entity_type, limit, cursor } = query.into_inner();
-    if status.as_ref().is_some_and(|status| !STATUSES.contains(&status.as_str())) {
-        return Err(Problem::BadRequest(format!("`status` must be one of {}", STATUSES.join(", "))));
+    if status.as_ref().is_some_and(|status| !STATES.contains(&status.as_str())) {
+        return Err(Problem::BadRequest(format!("`status` must be one of {}", STATES.join(", "))));
     }
     let limit = limit.unwrap_or(50);
     if !(1..=MAX_PAGE).contains(&limit) {

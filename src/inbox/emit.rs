@@ -21,6 +21,8 @@ pub struct Emission<'a> {
     pub source_provider: &'a str,
     /// Id of the event that caused it: a handler that runs twice emits once.
     pub source_event_id: &'a str,
+    /// What it is emitted once for, where several events tell of one fact; else the source event.
+    pub once_for: Option<&'a str>,
     /// When it happened.
     pub occurred_at: Option<DateTime<Utc>>,
     /// What subscribers get as `data`.
@@ -29,7 +31,8 @@ pub struct Emission<'a> {
 
 /// Stores the event in the caller's transaction; false if it was there already.
 pub async fn emit(conn: &mut AsyncPgConnection, emission: &Emission<'_>) -> QueryResult<bool> {
-    let Emission { event_type, subject, source_provider, source_event_id, occurred_at, data } = emission;
+    let Emission { event_type, subject, source_provider, source_event_id, once_for, occurred_at, data } =
+        emission;
     let now = Utc::now();
     let body = serde_json::json!({
         "event": event_type,
@@ -37,7 +40,7 @@ pub async fn emit(conn: &mut AsyncPgConnection, emission: &Emission<'_>) -> Quer
         "data": data,
         "source": {"provider": source_provider, "event_id": source_event_id},
     });
-    let mut event_id = format!("{event_type}:{source_provider}:{source_event_id}");
+    let mut event_id = format!("{event_type}:{source_provider}:{}", once_for.unwrap_or(source_event_id));
     if event_id.len() > crate::providers::MAX_EVENT_ID {
         event_id = format!("{event_type}:{}", hex::encode(Sha256::digest(&event_id)));
     }

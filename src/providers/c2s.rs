@@ -2,6 +2,7 @@
 //! send no header. Its documentation shows no body; these are the shapes that receivers see
 //! (facts/c2s-stripe-paypal-twilio.md 1.4).
 
+use super::incoming::check_count;
 use super::proof::SigningKey;
 use super::{
     Check, Incoming, KnownSecret, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven,
@@ -187,6 +188,7 @@ fn batch(body: &Bytes, list: &str, hook_action: Option<&str>) -> Result<Parsed, 
     if elements.is_empty() {
         return Err(Unreadable("the list holds no event".to_owned()));
     }
+    check_count(elements.len())?;
     let wrapped = hook_action.is_some();
     let read = |element: &RawValue| {
         let slice = json::slice(body, element);
@@ -245,6 +247,7 @@ fn instant(value: &Value) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_EVENTS;
     use super::*;
     use proptest::prelude::*;
 
@@ -260,6 +263,13 @@ mod tests {
 
     fn only(body: &str) -> Incoming {
         parse(body).unwrap().events.remove(0).unwrap()
+    }
+
+    #[test]
+    fn one_request_cannot_become_more_than_a_commit_holds() {
+        let list = |events: usize| format!("[{}]", vec!["{}"; events].join(","));
+        assert_eq!(parse(&list(MAX_EVENTS)).unwrap().events.len(), MAX_EVENTS);
+        assert!(parse(&list(MAX_EVENTS + 1)).unwrap_err().0.contains("10000 events"));
     }
 
     const ATTRIBUTES: &str = r#""attributes":{"updated_at":"2026-04-16T11:41:52.000-03:00"}"#;

@@ -10,6 +10,10 @@ pub const MAX_EVENT_ID: usize = 512;
 pub const MAX_EVENT_TYPE: usize = 255;
 /// Longest `subject`, in bytes.
 pub const MAX_SUBJECT: usize = 512;
+/// Longest `envelope`, in bytes: every event of a request is stored with its own copy.
+pub const MAX_ENVELOPE: usize = 4096;
+/// Most events of one request: a row each comes of them, in one commit.
+pub const MAX_EVENTS: usize = 10_000;
 
 /// A genuine request, or one event of it, that cannot be read. The text is for the sender: it names fields, never
 /// values.
@@ -75,15 +79,27 @@ pub struct RejectedPart {
 }
 
 impl Incoming {
-    /// Refuses keys that Postgres cannot hold or index.
+    /// Refuses keys that Postgres cannot hold or index, and an envelope that would fill it.
     pub(in crate::providers) fn checked(self) -> Result<Self, Unreadable> {
         check_key("the event id", &self.event_id, MAX_EVENT_ID)?;
         check_key("the event type", &self.event_type, MAX_EVENT_TYPE)?;
         if let Some(subject) = &self.subject {
             check_key("the subject", subject, MAX_SUBJECT)?;
         }
+        if self.envelope.as_ref().is_some_and(|envelope| envelope.len() > MAX_ENVELOPE) {
+            let text = format!("what is said of all events together is longer than {MAX_ENVELOPE} bytes");
+            return Err(Unreadable(text));
+        }
         Ok(self)
     }
+}
+
+/// Refuses more events than one commit shall hold.
+pub(in crate::providers) fn check_count(events: usize) -> Result<(), Unreadable> {
+    if events > MAX_EVENTS {
+        return Err(Unreadable(format!("more than {MAX_EVENTS} events in one request")));
+    }
+    Ok(())
 }
 
 fn check_key(what: &str, value: &str, max: usize) -> Result<(), Unreadable> {

@@ -17,7 +17,8 @@ mod trace;
 pub mod vectors;
 
 pub use incoming::{
-    Incoming, MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_SUBJECT, Parsed, RejectedPart, Replay, SecondKey, Unreadable,
+    Incoming, MAX_ENVELOPE, MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_EVENTS, MAX_SUBJECT, Parsed, RejectedPart,
+    Replay, SecondKey, Unreadable,
 };
 pub use owned::OwnedRequest;
 pub use registry::{Configured, KnownSecret, LearnedSecrets, Providers, Registry, tables};

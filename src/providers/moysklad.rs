@@ -1,6 +1,7 @@
 //! MoySklad: no signature; the proof is a secret in the hook's own URL, `?token=` or the last path segment
 //! (facts/moysklad.md 1.4). A secret may be one account's own: then it proves that account's events and no others. `requestId` is added to the query by MoySklad and is the same on every retry (1.2).
 
+use super::incoming::check_count;
 use super::proof::SigningKey;
 use super::{
     Check, Incoming, KnownSecret, Parsed, Proof, Provider, RawRequest, RejectedPart, SignedSample, Unproven,
@@ -124,16 +125,16 @@ impl Provider for Moysklad {
             second_key: None,
         };
         let events = match (notification.events, notification.stock_type, notification.account_id) {
-            (Some(elements), ..) => elements
-                .into_iter()
-                .enumerate()
-                .map(|(index, element)| {
+            (Some(elements), ..) => {
+                check_count(elements.len())?;
+                let read = |(index, element): (usize, &RawValue)| {
                     let slice = json::slice(body, element);
                     self.read_event(element.get(), owner)
                         .and_then(|(kind, id)| incoming(index, kind, id, slice.clone()).checked())
                         .map_err(|reason| RejectedPart { reason, body: slice })
-                })
-                .collect(),
+                };
+                elements.into_iter().enumerate().map(read).collect()
+            }
             // Stock hooks tell one thing, without `events` (facts/moysklad.md 1.5).
             (None, Some(_), Some(account)) => {
                 check_owner(owner, Some(&account))?;
@@ -217,6 +218,7 @@ fn moment(context: &RawValue) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{MAX_ENVELOPE, MAX_EVENTS};
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;
@@ -266,6 +268,16 @@ mod tests {
         );
         assert!(parse("", "{}").is_err());
         assert!(parse("", "[]").is_err());
+    }
+
+    #[test]
+    fn one_request_cannot_become_more_than_a_commit_holds() {
+        let list = |events: usize| format!(r#"{{"events":[{}]}}"#, vec!["{}"; events].join(","));
+        assert_eq!(parse("", &list(MAX_EVENTS)).unwrap().events.len(), MAX_EVENTS);
+        assert!(parse("", &list(MAX_EVENTS + 1)).unwrap_err().0.contains("10000 events"));
+        let uid = |length| BODY.replace("online@1", &"a".repeat(length));
+        let readable = |length| parse("", &uid(length)).unwrap().events[0].is_ok();
+        assert!(readable(MAX_ENVELOPE - 200) && !readable(MAX_ENVELOPE));
     }
 
     #[test]

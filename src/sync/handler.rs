@@ -54,6 +54,7 @@ impl Event {
             subject,
             source_provider: &self.provider,
             source_event_id: &self.event_id,
+            once_for: None,
             occurred_at: self.occurred_at,
             data,
         };

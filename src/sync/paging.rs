@@ -15,6 +15,30 @@ pub struct Cursor {
     pub id: String,
 }
 
+/// Which rows of such a list; `S` is how far one has come.
+#[derive(Debug, Clone)]
+pub struct Filter<S> {
+    /// Of this provider.
+    pub provider: Option<String>,
+    /// With this id.
+    pub id: Option<String>,
+    /// With this status.
+    pub status: Option<S>,
+    /// Only those that come after this place.
+    pub after: Option<Cursor>,
+    /// At most so many.
+    pub limit: u8,
+}
+
+/// A page of at most `limit` of these rows, of which one more than that was asked for; and where the next page starts, if
+/// there is one.
+pub(super) fn page<T>(mut rows: Vec<T>, limit: u8, place: impl Fn(&T) -> Cursor) -> (Vec<T>, Option<Cursor>) {
+    let more = rows.len() > usize::from(limit);
+    rows.truncate(limit.into());
+    let next = if more { rows.last().map(place) } else { None };
+    (rows, next)
+}
+
 impl Cursor {
     /// Reads what [`Self::encode`] made; `None` for anything else.
     pub fn decode(text: &str) -> Option<Self> {

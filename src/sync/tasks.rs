@@ -14,8 +14,12 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Every status that a task can have.
-pub const STATUSES: [&str; 5] = ["received", "processing", "completed", "failed", "ignored"];
+/// Waits for what it refers to, as an order for the counterparts of what it sells; goes on by itself. Its error begins so.
+pub const HELD: &str = "held";
+/// Waits for an operator: the account is suspended, or a loop breaker has tripped. Its error begins so.
+pub const BLOCKED: &str = "blocked";
+/// What a list can be narrowed to: every status, and two reasons for which a task is still `received`.
+pub const STATES: [&str; 7] = ["received", "processing", "completed", "failed", "ignored", HELD, BLOCKED];
 
 /// A task to be stored.
 #[derive(Debug, Clone)]
@@ -42,6 +46,9 @@ pub struct NewTask {
     pub delay: Duration,
 }
 
+/// Key of a payload: the task takes turns with those of the same entity in this account, and not in its own.
+pub const LANE_ACCOUNT: &str = "lane_account";
+
 /// Priority of documents that somebody waits for.
 pub const ORDERS: i16 = 50;
 /// Priority of the catalogue.
@@ -50,10 +57,12 @@ pub const CATALOG: i16 = 100;
 pub const IMAGES: i16 = 200;
 
 impl NewTask {
-    /// Tasks of one entity in one account are worked off one after another.
+    /// Tasks of one entity in one account are worked off one after another; the payload may say in which
+    /// ([`LANE_ACCOUNT`]).
     fn lane(&self) -> i64 {
+        let account = self.payload[LANE_ACCOUNT].as_str().and_then(|id| id.parse().ok());
         let mut hash = Sha256::new();
-        hash.update(self.account_id);
+        hash.update(account.unwrap_or(self.account_id));
         hash.update(self.entity_type);
         hash.update([0]);
         hash.update(&self.entity_id);
@@ -251,10 +260,21 @@ pub struct TaskItem {
     pub error: Option<String>,
 }
 
+impl TaskItem {
+    /// One of [`STATES`]: its status, or why it is still `received`.
+    pub fn state(&self) -> &str {
+        let reason = self.error.as_deref().and_then(|error| error.split_once(": ")).map(|(reason, _)| reason);
+        match reason {
+            Some(reason @ (HELD | BLOCKED)) if self.status == "received" => reason,
+            _ => &self.status,
+        }
+    }
+}
+
 /// Which tasks to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// One of [`STATUSES`].
+    /// One of [`STATES`].
     pub status: Option<String>,
     /// The account that is written to.
     pub account: Option<Uuid>,
@@ -268,8 +288,15 @@ pub struct Filter {
 pub async fn list(conn: &mut AsyncPgConnection, filter: &Filter, limit: i64) -> QueryResult<Vec<TaskItem>> {
     let mut query =
         dsl::sync_queue.select(TaskItem::as_select()).order(dsl::id.desc()).limit(limit).into_boxed();
-    if let Some(status) = &filter.status {
-        query = query.filter(dsl::status.eq(status));
+    match filter.status.as_deref() {
+        None => {}
+        Some(reason @ (HELD | BLOCKED)) => {
+            // While it is looked at again it is `processing`.
+            query = query
+                .filter(dsl::status.eq_any(["received", "processing"]))
+                .filter(dsl::last_error.like(format!("{reason}: %")));
+        }
+        Some(status) => query = query.filter(dsl::status.eq(status.to_owned())),
     }
     if let Some(account) = filter.account {
         query = query.filter(dsl::account_id.eq(account));
@@ -370,6 +397,9 @@ mod tests {
         assert_ne!(lane, task(2, "product", "a").lane());
         assert_ne!(lane, task(1, "variant", "a").lane());
         assert_ne!(lane, task(1, "product", "b").lane());
+        let mut elsewhere = task(2, "product", "a");
+        elsewhere.payload = serde_json::json!({LANE_ACCOUNT: Uuid::from_u128(1)});
+        assert_eq!(lane, elsewhere.lane(), "it says so");
     }
 
     #[test]

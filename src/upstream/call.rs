@@ -18,6 +18,7 @@ pub struct Call {
     pub(super) body: Option<(&'static str, Bytes)>,
     pub(super) weight: u32,
     pub(super) repeatable: bool,
+    pub(super) takes_redirect: bool,
 }
 
 impl Call {
@@ -37,6 +38,7 @@ impl Call {
             body: None,
             weight: 1,
             repeatable,
+            takes_redirect: false,
         }
     }
 
@@ -86,6 +88,13 @@ impl Call {
         self
     }
 
+    /// Takes a redirect (3xx) for an answer, for a call that asks where something is. It is never followed.
+    #[must_use]
+    pub fn takes_redirect(mut self) -> Self {
+        self.takes_redirect = true;
+        self
+    }
+
     /// Marks a POST that may be sent twice without harm (it carries an idempotency key, say).
     #[must_use]
     pub fn repeatable(mut self) -> Self {
@@ -105,10 +114,10 @@ impl fmt::Debug for Call {
     }
 }
 
-/// A reply of a success status.
+/// A reply of a success status, or a redirect to a call that takes one.
 #[derive(Clone)]
 pub struct Reply {
-    /// HTTP status, 200 to 299.
+    /// HTTP status, 200 to 299; 300 to 399 where [`Call::takes_redirect`] was said.
     pub status: u16,
     /// Headers.
     pub headers: HeaderMap,

@@ -91,7 +91,8 @@ impl Upstream {
     }
 
     /// Makes one call for `principal` (an account or token id: rate, parallelism and circuit are kept for each).
-    /// The name of the principal must not be a secret. Any status but 2xx is an error.
+    /// The name of the principal must not be a secret. Any status but 2xx is an error,
+    /// except a redirect that the call takes.
     ///
     /// May be dropped at any time: it then frees what it holds, though the upstream may have acted already.
     pub async fn call(&self, principal: &str, call: Call) -> Result<Reply, UpstreamError> {
@@ -102,6 +103,7 @@ impl Upstream {
         let mut tries =
             Tries { most: shared.policy.tries, repeatable: call.repeatable, failed: 0, refused: 0 };
         let mut failure = None;
+        let end = if call.takes_redirect { 400 } else { 300 };
         loop {
             let request = transport::request(&shared.base, &call);
             let request = request.ok_or(UpstreamError::BadPath { upstream, route })?;
@@ -111,7 +113,7 @@ impl Upstream {
                 Err(refusal) => return Err(failure.unwrap_or_else(|| refusal.into_error(upstream))),
             };
             let (error, wait) = match shared.attempt(&principal, admission, route, request, &tries).await {
-                Ok(Answer { status, headers, body }) if (200..300).contains(&status) => {
+                Ok(Answer { status, headers, body }) if (200..end).contains(&status) => {
                     return Ok(Reply { status, headers, body, upstream, route });
                 }
                 Ok(Answer { status: 429, .. }) => {

@@ -78,3 +78,46 @@ async fn without_the_headers_effect_one_edit_is_one_write_for_each_child_and_the
         assert_eq!(franchise.sim.by_external_code(*child, "kettle")["name"], "Big kettle");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_deletes_again_and_again_is_left_alone_in_the_end() {
+    let franchise = Franchise::start().await;
+    let [kazan, omsk] = franchise.children;
+    franchise.create(json!({"name": "Kettle", "externalCode": "kettle"})).await;
+    let tripped = || franchise.gateway.log().contains("own writes to this entity come back as webhooks");
+    for deletes in 1..=3 {
+        assert!(!tripped(), "after {} deletes", deletes - 1);
+        let product = franchise.sim.by_external_code(kazan, "kettle");
+        franchise.sim.delete(kazan, product["id"].as_str().unwrap().parse().unwrap());
+        crate::support::wait::until("the delete to be noted", std::time::Duration::from_secs(20), || async {
+            let mut conn = franchise.gateway.database.connect().await;
+            let due = "UPDATE moysklad_changes SET due_at = now() WHERE operation = 'restore'";
+            (sql_query(due).execute(&mut conn).await.unwrap() == 1).then_some(())
+        })
+        .await;
+        if deletes < 3 {
+            // It would come back after a minute.
+            franchise.due_now().await;
+            franchise.settle().await;
+        }
+    }
+    assert!(tripped());
+    franchise.due_now().await;
+    let (_, text) = run(&franchise, &["webhook", "health-check"]);
+    assert!(text.contains("loop") && text.contains("product"), "{text}");
+    crate::support::wait::until("the change to be held", std::time::Duration::from_secs(20), || async {
+        let changes = franchise.gateway.admin_get(&format!("/api/v1/sync-changes?account={kazan}")).await;
+        changes["items"][0]["error"]
+            .as_str()
+            .is_some_and(|error| error.contains("loop breaker"))
+            .then_some(())
+    })
+    .await;
+    let (done, text) = run(&franchise, &["queue", "changes"]);
+    assert!(done && text.contains("held by its loop breaker"), "{text}");
+    assert!(franchise.sim.products(kazan).is_empty());
+    assert_eq!(franchise.sim.products(omsk).len(), 1);
+
+    assert!(run(&franchise, &["webhook", "reset-loop", "--account", &id(kazan)]).0);
+    franchise.sim.products_when("it to come back", kazan, |products| products.len() == 1).await;
+}

@@ -69,8 +69,16 @@ async fn what_is_missing_or_switched_off_is_found_and_mended() {
     let franchise = Franchise::start_with(&[("MOYSKLAD_HOOK_CHECK_MINUTES", "0.03")]).await;
     let main = Person::new(&franchise, TOKENS[0]);
     main.add_hook("product", "CREATE", FOREIGN).await;
-    // Whoever has not set an account up finds it as it was.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // While one account is checked twice, one that was not set up is left as it was.
+    let [kazan, _] = franchise.children;
+    assert!(run(&franchise, &["webhook", "setup", "--account", &id(kazan)]).0);
+    let checks = || {
+        let requests = franchise.sim.requests(kazan);
+        requests.iter().filter(|request| request.method == "GET" && request.path == "/entity/webhook").count()
+    };
+    let before = checks();
+    wait::until("two checks", Duration::from_secs(20), || async { (checks() >= before + 2).then_some(()) })
+        .await;
     assert_eq!(ours(&main.hooks().await).len(), 3);
 
     assert!(run(&franchise, &["webhook", "setup", "--account", &id(franchise.main)]).0);

@@ -1,16 +1,10 @@
 //! What subscribers are told of orders, customers, goods and stock.
 
 use super::{Shop, hook_url, id, rows};
+use crate::support::moysklad::Weather;
 use crate::support::observe::{counts, emission, emitted};
 use reqwest::Method;
 use serde_json::{Value, json};
-use uuid::Uuid;
-
-fn set_state(shop: &Shop, account: Uuid, order: Uuid, name: &str) {
-    let state = shop.sim.state(account, "customerorder", name).unwrap();
-    let state = shop.sim.state_reference("customerorder", state);
-    shop.sim.edit_in(account, "customerorder", order, json!({ "state": state }));
-}
 
 #[tokio::test]
 async fn an_order_is_told_once_as_created_confirmed_and_cancelled() {
@@ -20,7 +14,7 @@ async fn an_order_is_told_once_as_created_confirmed_and_cancelled() {
     let order = shop.create("customerorder", shop.document(lines, json!({})));
     shop.settle().await;
     for name in ["Подтвержден", "Доставлен", "Отменен"] {
-        set_state(&shop, shop.child, order, name);
+        shop.set_state(shop.child, order, name);
         shop.settle().await;
     }
     shop.sim.person(shop.child).delete("customerorder", order).unwrap();
@@ -91,4 +85,83 @@ async fn stock_is_told_and_what_falls_below_its_minimum() {
     let low: Value = emission(gateway, "inventory.low").await["data"].clone();
     assert_eq!(low["account_id"], main.to_string());
     assert_eq!(low["items"], json!([{"id": tea.to_string(), "stock": 3, "minimum": 5}]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_is_told_once_however_often_webhooks_come_and_holds_nothing_personal() {
+    let mut shop = Shop::start().await;
+    for personal in ["anna@example.test", "+7 900 111-22-33", "Anna Ivanova", "Lenina 5"] {
+        shop.gateway.canary(personal);
+    }
+    let Shop { gateway, sim, main, child, .. } = &shop;
+    // Of customers, and of main's own orders, only where somebody wants to hear.
+    let settings = r#"{"emit": ["customers", "orders", "purchaseOrders"]}"#;
+    let (done, text) = shop.run(&["accounts", "settings", &main.to_string(), "--set", settings]);
+    assert!(done, "{text}");
+    let path = format!("/api/v1/moysklad/accounts/{child}");
+    let mut settings = gateway.admin_get(&path).await["settings"].clone();
+    settings["emit"] = json!(["customers"]);
+    let body = json!({"name": "x", "role": "child", "parent_account_id": main, "settings": settings});
+    assert_eq!(gateway.admin("PUT", &path, &body).await.0, 200);
+    let (done, text) = shop.run(&["webhook", "setup", "--all"]);
+    assert!(done, "{text}");
+    // Each webhook comes twice under one request id, and a third time under another.
+    sim.weather(Weather { repeat: 1.0, repeat_anew: 1.0, ..Weather::default() });
+
+    let tea = sim.create_in(*main, "product", json!({"name": "Tea", "externalCode": "tea"}));
+    shop.settle().await;
+    sim.edit_in(*main, "product", tea, json!({"name": "Green tea"}));
+    shop.settle().await;
+    let anna = json!({
+        "name": "Anna Ivanova", "email": "anna@example.test", "companyType": "individual", "actualAddress": "Lenina 5",
+    });
+    let mut told = Vec::new();
+    for account in [*main, *child] {
+        let anna = sim.create_in(account, "counterparty", anna.clone());
+        shop.settle().await;
+        sim.edit_in(account, "counterparty", anna, json!({"phone": "+7 900 111-22-33"}));
+        shop.settle().await;
+        told.push((anna, counts(&[("customer.created", 1), ("customer.updated", 1)])));
+        let sold = sim.find(account, "product", "externalCode", "tea").unwrap();
+        let line =
+            json!({"assortment": sim.reference(account, "product", sold), "quantity": 1, "price": 100});
+        let document = json!({
+            "agent": sim.reference(account, "counterparty", anna), "shipmentAddress": "Lenina 5",
+            "organization": sim.reference(account, "organization", sim.first(account, "organization")),
+            "rate": {"currency": sim.reference(account, "currency", sim.currency(account, "RUB"))},
+            "positions": [line],
+        });
+        let order = sim.create_in(account, "customerorder", document.clone());
+        shop.settle().await;
+        for name in ["Подтвержден", "Отменен"] {
+            shop.set_state(account, order, name);
+            shop.settle().await;
+        }
+        let all = [("sales_order.created", 1), ("sales_order.confirmed", 1), ("sales_order.cancelled", 1)];
+        told.push((order, counts(&all)));
+        let purchase = sim.create_in(account, "purchaseorder", document);
+        shop.settle().await;
+        told.push((purchase, counts(&[("purchase_order.created", 1)])));
+    }
+    sim.person(*main).delete("product", sim.create_in(*main, "product", json!({"name": "Salt"}))).unwrap();
+    shop.settle().await;
+    told.push((tea, counts(&[("product.created", 1), ("product.updated", 1)])));
+    for (subject, expected) in told {
+        assert_eq!(emitted(gateway, &subject.to_string()).await, expected, "{subject}");
+    }
+    assert_eq!(emitted(gateway, "").await["product.deleted"], 1);
+
+    let allowed = ["account_id", "entity_type", "id", "state", "updated_fields"];
+    let page = gateway.admin_get("/api/v1/events?provider=hookgate&limit=200").await;
+    for item in page["items"].as_array().unwrap() {
+        let path = format!("/api/v1/events/{}", item["id"].as_str().unwrap());
+        let payload = gateway.admin_get(&path).await["payload"].clone();
+        for key in payload["data"].as_object().unwrap().keys() {
+            assert!(allowed.contains(&&**key), "{payload}");
+        }
+        let text = payload.to_string();
+        for personal in ["Anna", "anna@", "+7 900", "Lenina"] {
+            assert!(!text.contains(personal), "{text}");
+        }
+    }
 }

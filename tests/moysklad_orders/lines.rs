@@ -1,6 +1,7 @@
 //! Lines: many of them, changed ones, and those that main adds.
 
 use super::{Shop, id, rows, target};
+use crate::support::moysklad::Weather;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -106,4 +107,37 @@ async fn many_changed_lines_are_one_write_and_keep_their_ids() {
     assert_eq!(sim.writes(*main).len() - writes, 1);
     let outcomes = shop.outcomes().await;
     assert_eq!(outcomes.last().unwrap(), "updated; main's order has 1 line of its own");
+}
+
+#[tokio::test]
+async fn no_more_lines_are_changed_in_a_minute_than_an_account_survives() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    let line = |n: usize| shop.line("product", tea, json!({"quantity": n, "price": 100}));
+    let first: Vec<Value> = (1..=1000).map(line).collect();
+    let order = shop.create("customerorder", shop.document(first.into(), json!({})));
+    let path = format!("/entity/customerorder/{order}/positions");
+    // More lines than one request can hold.
+    sim.person(*child).request(&Method::POST, &path, &json!([line(1001)])).unwrap();
+    shop.settle().await;
+    let writes = || sim.writes(*main).iter().filter(|write| write.method == Method::PUT).count();
+    let before = writes();
+    let page = sim.person(*child).request(&Method::GET, &path, &Value::Null).unwrap();
+    let lines = &page["rows"].as_array().unwrap()[..63];
+    for (n, line) in lines.iter().enumerate() {
+        // Only the last of them is told of, so that one task finds them all.
+        let lose = if n == lines.len() - 1 { 0.0 } else { 1.0 };
+        sim.weather(Weather { lose, ..Weather::default() });
+        let path = format!("{path}/{}", line["id"].as_str().unwrap());
+        sim.person(*child).request(&Method::PUT, &path, &json!({"price": 200})).unwrap();
+    }
+    let waits = |task: &Value| task["status"] == "received" && !task["error"].is_null();
+    let task = shop.task_when("the rest to wait", waits).await;
+    assert_eq!(task["error"], "3 more lines are to be changed");
+    assert_eq!(writes() - before, 60);
+    shop.due_now().await;
+    shop.settle().await;
+    assert_eq!(writes() - before, 63);
+    assert_eq!(shop.order()["sum"], shop.source(order)["sum"]);
 }

@@ -1,25 +1,10 @@
 //! States: there and back, without an echo.
 
-use super::{Shop, id, target};
+use super::{Shop, id};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-fn state(shop: &Shop, account: Uuid, order: &Value) -> String {
-    let own = target(&order["state"]);
-    let names = ["Новый", "Подтвержден", "Доставлен", "Отменен"];
-    let is_it = |name: &&&str| {
-        shop.sim.state(account, "customerorder", name).is_some_and(|state| state.to_string() == own)
-    };
-    (*names.iter().find(is_it).unwrap()).to_owned()
-}
-
-fn set_state(shop: &Shop, account: Uuid, order: Uuid, name: &str) {
-    let state = shop.sim.state(account, "customerorder", name).unwrap();
-    let state = shop.sim.state_reference("customerorder", state);
-    shop.sim.edit_in(account, "customerorder", order, json!({ "state": state }));
-}
-
-async fn ordered(settings: impl FnOnce(&mut Value)) -> (Shop, Uuid) {
+pub async fn ordered(settings: impl FnOnce(&mut Value)) -> (Shop, Uuid) {
     let shop = Shop::start_with(|_, mut orders| {
         settings(&mut orders);
         orders
@@ -39,15 +24,15 @@ async fn a_state_goes_over_by_its_name_and_comes_back_if_that_is_wanted() {
         settings["states"] = json!({"Подтвержден": "Доставлен"});
     })
     .await;
-    set_state(&shop, shop.child, order, "Подтвержден");
+    shop.set_state(shop.child, order, "Подтвержден");
     shop.settle().await;
     let copy = shop.order();
-    assert_eq!(state(&shop, shop.main, &copy), "Доставлен", "by the settings");
+    assert_eq!(shop.state(shop.main, id(&copy)), "Доставлен", "by the settings");
 
     let writes = (shop.sim.writes(shop.main).len(), shop.sim.writes(shop.child).len());
-    set_state(&shop, shop.main, id(&copy), "Отменен");
+    shop.set_state(shop.main, id(&copy), "Отменен");
     shop.settle().await;
-    assert_eq!(state(&shop, shop.child, &shop.source(order)), "Отменен");
+    assert_eq!(shop.state(shop.child, order), "Отменен");
     assert_eq!(shop.sim.writes(shop.main).len(), writes.0, "the way back has no way forth");
     assert_eq!(shop.sim.writes(shop.child).len(), writes.1 + 1);
 }
@@ -57,9 +42,9 @@ async fn where_the_header_has_no_effect_a_state_does_not_go_in_circles() {
     let (shop, order) = ordered(|settings| settings["status_back"] = true.into()).await;
     shop.sim.header_support(false);
     let writes = (shop.sim.writes(shop.main).len(), shop.sim.writes(shop.child).len());
-    set_state(&shop, shop.main, id(&shop.order()), "Подтвержден");
+    shop.set_state(shop.main, id(&shop.order()), "Подтвержден");
     shop.settle().await;
-    assert_eq!(state(&shop, shop.child, &shop.source(order)), "Подтвержден");
+    assert_eq!(shop.state(shop.child, order), "Подтвержден");
     assert_eq!(shop.sim.writes(shop.main).len(), writes.0);
     assert_eq!(shop.sim.writes(shop.child).len(), writes.1 + 1);
 }
@@ -68,12 +53,28 @@ async fn where_the_header_has_no_effect_a_state_does_not_go_in_circles() {
 async fn by_default_mains_state_is_mains_own_and_an_edit_of_the_child_does_not_undo_it() {
     let (shop, order) = ordered(|_| {}).await;
     let copy = id(&shop.order());
-    set_state(&shop, shop.main, copy, "Доставлен");
+    shop.set_state(shop.main, copy, "Доставлен");
     shop.settle().await;
-    assert_eq!(state(&shop, shop.child, &shop.source(order)), "Новый");
+    assert_eq!(shop.state(shop.child, order), "Новый");
     shop.sim.edit_in(shop.child, "customerorder", order, json!({"description": "please hurry"}));
     shop.settle().await;
     let copy = shop.order();
     assert!(copy["description"].as_str().unwrap().ends_with("please hurry"));
-    assert_eq!(state(&shop, shop.main, &copy), "Доставлен");
+    assert_eq!(shop.state(shop.main, id(&copy)), "Доставлен");
+}
+
+#[tokio::test]
+async fn a_state_that_came_back_can_be_undone_in_the_child() {
+    let (shop, order) = ordered(|settings| settings["status_back"] = true.into()).await;
+    let copy = id(&shop.order());
+    shop.set_state(shop.main, copy, "Подтвержден");
+    shop.settle().await;
+    assert_eq!(shop.state(shop.child, order), "Подтвержден");
+    shop.set_state(shop.child, order, "Новый");
+    shop.settle().await;
+    assert_eq!(
+        shop.state(shop.main, copy),
+        "Новый",
+        "as when it was last brought over, and news all the same"
+    );
 }

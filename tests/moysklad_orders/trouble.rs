@@ -123,3 +123,56 @@ async fn orders_go_ahead_of_the_catalogue() {
     let ahead: Count = sql_query(ahead).get_result(&mut conn).await.unwrap();
     assert_eq!(ahead.rows, 1, "100 is the catalogue's");
 }
+
+#[tokio::test]
+async fn a_sum_that_main_does_not_reach_is_for_a_person_to_look_at() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let (_, tea) = shop.product("Tea").await;
+    sim.rules(*main, |rules| rules.rounds_prices = true);
+    let lines = json!([shop.line("product", tea, json!({"quantity": 1000, "price": 3.5}))]);
+    let order = shop.create("customerorder", shop.document(lines, json!({})));
+    let task = shop.task_when("the order to fail", |task| task["status"] == "failed").await;
+    let error = task["error"].as_str().unwrap();
+    assert!(error.contains("main adds the order up to 500 kopecks more than the child"), "{error}");
+    assert_eq!(shop.order()["sum"].to_string(), "4000.0", "it is there all the same");
+    let (_, text) = shop.run(&["queue", "list", "--status", "failed"]);
+    assert!(text.contains(&order.to_string()) && text.contains("500 kopecks"), "{text}");
+    let log = shop.gateway.admin_get("/api/v1/sync-log").await;
+    assert_eq!(log["items"][0]["error"], *error);
+
+    // Mended in main, and tried again.
+    sim.rules(*main, |rules| rules.rounds_prices = false);
+    let (done, text) = shop.run(&["queue", "retry", task["id"].as_str().unwrap()]);
+    assert!(done, "{text}");
+    shop.settle().await;
+    assert_eq!(shop.order()["sum"], sim.entity(*child, order, &[]).unwrap()["sum"]);
+    assert_eq!(shop.outcomes().await, ["updated"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_order_is_seen_everywhere_and_goes_on_when_the_catalogue_has_linked_what_it_sells() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, gateway, .. } = &shop;
+    for action in ["CREATE", "UPDATE"] {
+        sim.hook(*main, "product", action, &super::hook_url());
+    }
+    let recipe = json!({"name": "Secret recipe", "externalCode": "recipe"});
+    let unknown = sim.create_in(*child, "product", recipe.clone());
+    let lines = json!([shop.line("product", unknown, json!({"quantity": 2, "price": 100}))]);
+    let order = shop.create("customerorder", shop.document(lines, json!({})));
+    shop.task_when("the order to be held", |task| !task["error"].is_null()).await;
+    let listed = async |status: &str| gateway.admin_get(&format!("/api/v1/sync-queue?status={status}")).await;
+    let held = listed("held").await;
+    assert_eq!(held["items"][0]["entity_id"], order.to_string(), "{held}");
+    assert!(held["items"][0]["error"].as_str().unwrap().contains(&unknown.to_string()));
+    assert!(listed("blocked").await["items"].as_array().unwrap().is_empty());
+    let (_, text) = shop.run(&["queue", "list", "--status", "held"]);
+    assert!(text.contains("held") && text.contains(&order.to_string()), "{text}");
+    assert!(sim.writes(*main).is_empty() && shop.orders().is_empty(), "nothing is written");
+
+    sim.create_in(*main, "product", recipe);
+    shop.settle().await;
+    assert_eq!(rows(&shop.order()).len(), 1);
+    assert!(listed("held").await["items"].as_array().unwrap().is_empty());
+}

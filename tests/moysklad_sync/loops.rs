@@ -85,7 +85,7 @@ async fn an_inactive_child_is_left_out_visibly() {
     franchise.settle().await;
     franchise.notify(*main, id, "UPDATE", "again").await;
     let event = gateway.event("moysklad", "again#0", &["completed"]).await;
-    assert_eq!(event["outcome"], "1 sync task; 1 child is not active");
+    assert_eq!(event["outcome"], "1 sync task; 1 child is inactive");
     franchise.settle().await;
     assert!(sim.requests(*kazan).is_empty());
     assert_eq!(sim.products(*omsk).len(), 1);

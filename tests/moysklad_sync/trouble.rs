@@ -87,10 +87,11 @@ async fn a_dead_token_suspends_its_account_alone_and_a_new_one_resumes_it() {
     assert_eq!(gateway.admin_get(&account_path(*alive)).await["status"], "active");
     assert_eq!(sim.refused(*dead, 401), 1, "the first refusal stops its queue");
 
-    // Suspended, it gets no new tasks, and no request.
-    franchise.notify(*main, id, "UPDATE", "meanwhile").await;
-    let event = gateway.event("moysklad", "meanwhile#0", &["completed"]).await;
-    assert_eq!(event["outcome"], "1 sync task; 1 child is not active");
+    // Suspended, its tasks wait, and it gets no request.
+    sim.create(*main, json!({"name": "Meanwhile", "externalCode": "m"}));
+    sim.products_when("the other child to go on", *alive, |products| products.len() == 2).await;
+    let blocked = gateway.admin_get("/api/v1/sync-queue?status=blocked").await;
+    assert_eq!(blocked["items"][0]["account_id"], dead.to_string());
     assert_eq!(sim.refused(*dead, 401), 1);
 
     sim.set_token(*dead, "kazan-canary-new-9");
@@ -99,7 +100,10 @@ async fn a_dead_token_suspends_its_account_alone_and_a_new_one_resumes_it() {
     });
     let (status, account) = gateway.admin("PUT", &account_path(*dead), &body).await;
     assert_eq!((status, account["status"].as_str()), (200, Some("active")));
-    sim.products_when("it to catch up", *dead, |products| products[0]["name"] == "Teapot").await;
+    sim.products_when("it to catch up", *dead, |products| {
+        products.len() == 2 && products.iter().any(|product| product["name"] == "Teapot")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::scene::{Moment, Scene};
 use super::table::{Event, Format};
 use super::time::instant;
+use crate::providers::incoming::check_count;
 use crate::providers::{Incoming, Parsed, RejectedPart, Replay, SecondKey, Unreadable, json};
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,9 +12,6 @@ use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use uuid::Uuid;
-
-/// Most events of one request.
-const MAX_EVENTS: usize = 10_000;
 
 /// Reads every event of the request.
 pub(super) fn read(event: &Event, replay: Replay, scene: &Scene<'_>) -> Result<Parsed, Unreadable> {
@@ -147,11 +145,7 @@ fn items<'t>(
     let Some((step, rest)) = path.split_first() else {
         let list: Vec<&RawValue> = json::read(text, "a list of events")?;
         found.extend(list.into_iter().map(|item| Item { item, around }));
-        return if found.len() > MAX_EVENTS {
-            Err(Unreadable(format!("more than {MAX_EVENTS} events in one request")))
-        } else {
-            Ok(1)
-        };
+        return check_count(found.len()).map(|()| 1);
     };
     if *step == "*" {
         let list: Vec<&RawValue> = json::read(text, "a list")?;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Images of one entity (51006).
 const MOST: usize = 10;
 
 impl Account {
@@ -22,34 +23,42 @@ impl Account {
                 self.add_image(entity, item, &old)?;
                 continue;
             }
-            let id = id_of(item).ok_or(Refused::field(412, 3000, "content"))?;
+            let id = id_of(item).ok_or(Refused::field(412, 51001, "content"))?;
             let kept = old.iter().find(|image| image.id == id).cloned();
             entity.images.push(kept.ok_or_else(Refused::unknown)?);
         }
         Ok(())
     }
 
-    /// One more picture; the same name and content has the same id as before.
+    /// One more picture; the same name and content has the same id as before, and may be there more than once.
     pub(super) fn add_image(&self, entity: &mut Entity, item: &Value, old: &[Image]) -> Result<(), Refused> {
         let filename = item["filename"].as_str().filter(|name| !name.is_empty());
-        let filename = filename.ok_or(Refused::field(412, 3000, "filename"))?;
-        let content = item["content"].as_str().ok_or(Refused::field(412, 3000, "content"))?;
-        let content = STANDARD.decode(content).map_err(|_| Refused::field(412, 2016, "content"))?;
-        let content = bytes::Bytes::from(content);
-        let same = |image: &&Image| image.filename == filename && image.content == content;
-        if entity.images.iter().any(|image| same(&image)) {
-            return Ok(());
+        let filename = filename.ok_or(Refused::field(412, 51005, "filename"))?;
+        let content = item["content"].as_str().filter(|content| !content.is_empty());
+        let content = content.ok_or(Refused::field(412, 51001, "content"))?;
+        let content = STANDARD.decode(content).ok().filter(|content| is_picture(content));
+        let content = bytes::Bytes::from(content.ok_or(Refused::field(412, 51002, "content"))?);
+        if content.len() > self.rules.most_image_bytes {
+            return Err(Refused::field(412, 51004, "content"));
         }
         if entity.images.len() >= MOST {
             return Err(Refused::field(412, 51006, "images"));
         }
-        let image = match old.iter().find(same) {
+        let same = |image: &&Image| image.filename == filename && image.content == content;
+        let image = match entity.images.iter().chain(old).find(same) {
             Some(known) => known.clone(),
             None => {
                 Image { id: self.mint(), filename: filename.to_owned(), content, updated: json::moscow_now() }
             }
         };
         entity.images.push(image);
+        Ok(())
+    }
+
+    /// Takes out the first picture with this id.
+    pub(super) fn drop_image(entity: &mut Entity, id: Option<Uuid>) -> Result<(), Refused> {
+        let place = entity.images.iter().position(|image| Some(image.id) == id);
+        entity.images.remove(place.ok_or_else(|| Refused::empty(404))?);
         Ok(())
     }
 
@@ -76,4 +85,9 @@ impl Account {
         let mut all = self.entities.values().flat_map(|entity| &entity.images);
         all.find(|image| image.id == id).ok_or_else(Refused::unknown)
     }
+}
+
+/// What begins as a jpg or png does.
+fn is_picture(content: &[u8]) -> bool {
+    content.starts_with(b"\x89PNG\r\n\x1a\n") || content.starts_with(b"\xff\xd8\xff")
 }

@@ -32,10 +32,15 @@ pub struct Rules {
     pub unused_characteristics_vanish: bool,
     /// A bundle's components are replaced as a whole instead of merged. Default false.
     pub components_are_replaced: bool,
+    /// Prices of lines are kept in whole kopecks: fractions are rounded away, as was once switched off by a header.
+    /// Default false.
+    pub rounds_prices: bool,
     /// The account pays nothing: no webhooks (30006). Default false.
     pub free_tariff: bool,
     /// The principal may manage webhooks (30004). Default true.
     pub is_administrator: bool,
+    /// The largest image in bytes (51004). Default 3 MB, as the list of errors says.
+    pub most_image_bytes: usize,
     /// Different URLs that one pair of type and action may have: 5, or 1 for a solution.
     pub hooks_per_pair: usize,
 }
@@ -55,8 +60,10 @@ impl Default for Rules {
             unknown_characteristics_are_created: false,
             unused_characteristics_vanish: false,
             components_are_replaced: false,
+            rounds_prices: false,
             free_tariff: false,
             is_administrator: true,
+            most_image_bytes: 3 << 20,
             hooks_per_pair: 5,
         }
     }

@@ -24,6 +24,7 @@ mod route;
 mod server;
 mod show;
 mod stock;
+mod stock_hooks;
 mod traffic;
 mod variants;
 mod webhooks;
@@ -86,14 +87,17 @@ impl Simulator {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.port);
         let listener = TcpListener::bind(address)?;
         let base = format!("http://{}{}", listener.local_addr()?, server::ROOT);
+        // By another name, as the real one's storage has.
+        let storage = TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))?;
+        let contents = format!("http://localhost:{}", storage.local_addr()?.port());
         let http = reqwest::Client::builder().no_proxy().timeout(hooks::PATIENCE);
         let http = http.redirect(reqwest::redirect::Policy::none()).build().map_err(std::io::Error::other)?;
-        let world = World::new(&base, config.prefix.as_deref(), config.seed);
+        let world = World::new(&base, &contents, config.prefix.as_deref(), config.seed);
         let (sender, started) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let shared = Arc::new(Shared { world: Mutex::new(world), http, runtime: Handle::current() });
-                match server::start(listener, shared.clone()) {
+                match server::start(listener, storage, shared.clone()) {
                     Ok(server) => {
                         let _ = sender.send(Ok((shared, server.handle())));
                         let _ = server.await;
@@ -245,6 +249,11 @@ impl Simulator {
     /// Every request of the account takes this long from now on.
     pub fn latency(&self, account: Uuid, latency: Duration) {
         self.change(account, |account| account.traffic.latency = latency);
+    }
+
+    /// The next links to contents have expired before anybody follows them.
+    pub fn dead_links(&self, count: usize) {
+        self.shared.world().dead_links = count;
     }
 
     /// How badly things go from now on.

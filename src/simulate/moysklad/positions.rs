@@ -91,6 +91,13 @@ impl Account {
                 (name, _) => return Err(Refused::field(412, 2016, name)),
             }
         }
+        if self.rules.rounds_prices
+            && let Some(price) = part.fields.get_mut("price")
+        {
+            let rounded =
+                decimal(Some(price)).round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+            *price = json::decimal_value(rounded);
+        }
         self.check_position(&mut part)?;
         Ok(part)
     }

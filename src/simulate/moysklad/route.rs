@@ -2,7 +2,7 @@
 
 use super::account::{Account, Part};
 use super::json;
-use super::kind::{Kind, kind};
+use super::kind::{Field, Kind, kind};
 use super::list::Query;
 use super::positions::part_id;
 use super::refused::Refused;
@@ -42,16 +42,13 @@ impl Account {
             }
             (&Method::GET, ["download", id]) => {
                 let image = id.parse().map_err(|_| Refused::new(400, 1002))?;
-                let id = self.image(image)?.id;
-                let origin = self.base.split("/api/").next().unwrap_or_default();
-                Err(Refused::elsewhere(302, format!("{origin}/temporary/{id}")))
+                // The world makes a link of it.
+                Err(Refused::elsewhere(302, self.image(image)?.id.to_string()))
             }
             (&Method::GET, ["entity", "assortment"]) => self.assortment(&query).map(ok),
             (method, ["entity", "assortment", "settings"]) => self.assortment_settings(method, body).map(ok),
             (method, ["entity", "webhook", rest @ ..]) => self.webhook(method, rest, &query, body),
-            (method, ["entity", "webhookstock", rest @ ..]) => {
-                self.stock_webhook(method, rest, &query, body).map(ok)
-            }
+            (method, ["entity", "webhookstock", rest @ ..]) => self.stock_webhook(method, rest, &query, body),
             (method, ["entity", "variant", "metadata", "characteristics", rest @ ..]) => {
                 self.characteristic_metadata(method, rest, body).map(ok)
             }
@@ -193,17 +190,20 @@ impl Account {
         body: &Value,
     ) -> Result<Reply, Refused> {
         let before = self.find(kind, id)?.clone();
+        if !kind.has(Field::Images) {
+            return Err(Refused::new(412, 1002));
+        }
         let mut after = before.clone();
         match (method, rest, body) {
             (&Method::GET, [], _) => {}
             (&Method::POST, [], Value::Array(items)) => self.replace_images(&mut after, items)?,
             (&Method::POST, [], item) => self.add_image(&mut after, item, &before.images)?,
-            (&Method::DELETE, [image], _) => {
-                after.images.retain(|known| known.id.to_string() != **image);
-                if after.images.len() == before.images.len() {
-                    return Err(Refused::empty(404));
+            (&Method::POST, ["delete"], Value::Array(items)) => {
+                for item in items {
+                    Self::drop_image(&mut after, json::id_of(item))?;
                 }
             }
+            (&Method::DELETE, [image], _) => Self::drop_image(&mut after, image.parse().ok())?,
             _ => return Err(Refused::new(405, 1039)),
         }
         let rows: Vec<Value> = after.images.iter().map(|image| self.show_image(&after, image)).collect();
@@ -215,7 +215,7 @@ impl Account {
         }
         self.changed(&before, after);
         // Adding answers with all of them, in a bare array.
-        Ok(ok(if *method == Method::DELETE { Value::Null } else { rows.into() }))
+        Ok(ok(if *method == Method::DELETE || !rest.is_empty() { Value::Null } else { rows.into() }))
     }
 
     /// `/entity/{kind}/{id}/positions…` and `…/components…`

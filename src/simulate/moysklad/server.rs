@@ -24,15 +24,25 @@ pub(super) const ROOT: &str = "/api/remap/1.2";
 /// The largest body.
 const MOST_BYTES: usize = 20 << 20;
 
-pub(super) fn start(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server> {
+/// `storage` stands for the host where contents are.
+pub(super) fn start(
+    listener: TcpListener,
+    storage: TcpListener,
+    shared: Arc<Shared>,
+) -> std::io::Result<Server> {
+    let apart = storage.local_addr()?;
     let shared = web::Data::from(shared);
     let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .app_data(web::PayloadConfig::new(MOST_BYTES))
-            .default_service(web::to(serve))
+        App::new().app_data(shared.clone()).app_data(web::PayloadConfig::new(MOST_BYTES)).default_service(
+            web::to(move |request: HttpRequest, body, shared| async move {
+                if request.app_config().local_addr() == apart {
+                    return store(&request, &shared);
+                }
+                serve(request, body, shared).await
+            }),
+        )
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.run())
+    Ok(server.workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.listen(storage)?.run())
 }
 
 fn read(request: &HttpRequest, path: &str, body: &web::Bytes) -> Request {
@@ -52,16 +62,22 @@ fn read(request: &HttpRequest, path: &str, body: &web::Bytes) -> Request {
     }
 }
 
+/// Contents: the link is all that is needed, and a token has no business here.
+fn store(request: &HttpRequest, shared: &web::Data<Shared>) -> HttpResponse {
+    let mut world = shared.world();
+    if request.headers().contains_key("authorization") {
+        world.violate("a token was sent to the host of contents".to_owned());
+        return HttpResponse::BadRequest().finish();
+    }
+    let link = request.path().strip_prefix("/temporary/").and_then(|link| link.parse().ok());
+    match link.and_then(|link| world.linked_image(link)) {
+        Some(content) => HttpResponse::Ok().content_type("application/octet-stream").body(content),
+        None => HttpResponse::Forbidden().finish(),
+    }
+}
+
 async fn serve(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
     let shared = shared.into_inner();
-    // Downloads need nothing but their link.
-    if let Some(id) = request.path().strip_prefix("/temporary/") {
-        let image = id.parse().ok().and_then(|id| shared.world().linked_image(id));
-        return match image {
-            Some(content) => HttpResponse::Ok().content_type("application/octet-stream").body(content),
-            None => HttpResponse::NotFound().finish(),
-        };
-    }
     let url = request.uri().to_string();
     let path = request.path().strip_prefix(ROOT);
     let request = read(&request, path.unwrap_or(request.path()), &body);

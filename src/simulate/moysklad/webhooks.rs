@@ -1,4 +1,4 @@
-//! The entities `webhook` and `webhookstock`, with their limits. Source: facts/moysklad.md, sections 1.1 and 1.5.
+//! The entity `webhook`, with its limits. Source: facts/moysklad.md, section 1.1.
 
 use super::account::Account;
 use super::json::{self, id_of};
@@ -24,15 +24,6 @@ pub(super) struct Hook {
     pub(super) tells_fields: bool,
     /// Notifications that were taken, and that were not, by day.
     pub(super) days: BTreeMap<i64, (usize, usize)>,
-}
-
-/// A webhook of stock.
-#[derive(Debug, Clone)]
-pub(super) struct StockHook {
-    pub(super) id: Uuid,
-    pub(super) url: String,
-    pub(super) report_type: String,
-    pub(super) enabled: bool,
 }
 
 impl Hook {
@@ -61,14 +52,7 @@ impl Account {
         query: &Query,
         body: &Value,
     ) -> Result<(u16, Value), Refused> {
-        if *method != Method::GET {
-            if !self.rules.is_administrator {
-                return Err(Refused::new(403, 30004));
-            }
-            if self.rules.free_tariff {
-                return Err(Refused::new(403, 30006));
-            }
-        }
+        self.may_change_hooks(method)?;
         match (method, rest, body) {
             (&Method::GET, [], _) => {
                 let wanted = query.filter.only_ids();
@@ -134,6 +118,19 @@ impl Account {
             }
             _ => Err(Refused::new(412, 1002)),
         }
+    }
+
+    /// Only an administrator of an account that pays.
+    pub(super) fn may_change_hooks(&self, method: &Method) -> Result<(), Refused> {
+        if *method != Method::GET {
+            if !self.rules.is_administrator {
+                return Err(Refused::new(403, 30004));
+            }
+            if self.rules.free_tariff {
+                return Err(Refused::new(403, 30006));
+            }
+        }
+        Ok(())
     }
 
     fn hook(&self, id: Uuid) -> Result<Value, Refused> {
@@ -224,7 +221,7 @@ impl Account {
         shown
     }
 
-    fn cut(&self, href: &str, keyword: &str, mut rows: Vec<Value>, query: &Query) -> Value {
+    pub(super) fn cut(&self, href: &str, keyword: &str, mut rows: Vec<Value>, query: &Query) -> Value {
         let size = rows.len();
         rows.drain(..query.offset.min(size));
         rows.truncate(query.limit.unwrap_or(1000));
@@ -233,81 +230,6 @@ impl Account {
         page["meta"]["limit"] = query.limit.unwrap_or(1000).into();
         page["meta"]["offset"] = query.offset.into();
         page
-    }
-
-    /// `/entity/webhookstock…`
-    pub(super) fn stock_webhook(
-        &mut self,
-        method: &Method,
-        rest: &[&str],
-        query: &Query,
-        body: &Value,
-    ) -> Result<Value, Refused> {
-        if *method != Method::GET && self.rules.free_tariff {
-            return Err(Refused::new(403, 30006));
-        }
-        match (method, rest) {
-            (&Method::GET, []) => {
-                let rows = self.stock_hooks.iter().map(|hook| self.show_stock_hook(hook)).collect();
-                Ok(self.cut(&format!("{}/entity/webhookstock", self.base), "webhookstock", rows, query))
-            }
-            (&Method::POST, []) => {
-                let url = body["url"].as_str().ok_or(Refused::field(412, 3000, "url"))?;
-                let report_type =
-                    body["reportType"].as_str().ok_or(Refused::field(412, 3000, "reportType"))?;
-                if body["stockType"] != "stock" || !matches!(report_type, "all" | "bystore") {
-                    return Err(Refused::field(412, 2016, "stockType"));
-                }
-                check_url(url)?;
-                let same = |hook: &StockHook| hook.url == url && hook.report_type == report_type;
-                if self.stock_hooks.iter().any(same) {
-                    return Err(Refused::field(412, 30003, "url"));
-                }
-                let hook = StockHook {
-                    id: self.mint(),
-                    url: url.to_owned(),
-                    report_type: report_type.to_owned(),
-                    enabled: body["enabled"].as_bool().unwrap_or(true),
-                };
-                let shown = self.show_stock_hook(&hook);
-                self.stock_hooks.push(hook);
-                Ok(shown)
-            }
-            (method, [id]) => {
-                let id: Uuid = id.parse().map_err(|_| Refused::new(400, 1002))?;
-                let place = self.stock_hooks.iter().position(|hook| hook.id == id);
-                let place = place.ok_or_else(Refused::unknown)?;
-                match *method {
-                    Method::GET => {}
-                    Method::PUT => {
-                        let hook = &mut self.stock_hooks[place];
-                        hook.enabled = body["enabled"].as_bool().unwrap_or(hook.enabled);
-                        if let Some(url) = body["url"].as_str() {
-                            check_url(url)?;
-                            url.clone_into(&mut hook.url);
-                        }
-                    }
-                    Method::DELETE => {
-                        self.stock_hooks.remove(place);
-                        return Ok(Value::Null);
-                    }
-                    _ => return Err(Refused::new(405, 1039)),
-                }
-                Ok(self.show_stock_hook(&self.stock_hooks[place]))
-            }
-            _ => Err(Refused::new(412, 1002)),
-        }
-    }
-
-    fn show_stock_hook(&self, hook: &StockHook) -> Value {
-        let mut shown = json::meta(&format!("{}/entity/webhookstock/{}", self.base, hook.id), "webhookstock");
-        shown["id"] = hook.id.to_string().into();
-        shown["accountId"] = self.id.to_string().into();
-        shown["url"] = hook.url.as_str().into();
-        shown["enabled"] = hook.enabled.into();
-        shown["stockType"] = "stock".into();
-        shown["reportType"] = hook.report_type.as_str().into();
-        shown
     }
 }
 
@@ -321,7 +243,7 @@ fn reads_fields(body: &Value, action: &str) -> Result<Option<bool>, Refused> {
     }
 }
 
-fn check_url(url: &str) -> Result<(), Refused> {
+pub(super) fn check_url(url: &str) -> Result<(), Refused> {
     if url.chars().count() > LONGEST_URL {
         return Err(Refused::field(412, 30010, "url"));
     }

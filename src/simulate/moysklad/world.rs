@@ -36,7 +36,12 @@ pub(super) struct World {
     pub(super) dice: Dice,
     /// Days that have passed beyond the real ones.
     pub(super) days: i64,
-    links: HashMap<Uuid, Instant>,
+    /// Origin of links to contents.
+    storage: String,
+    /// Links that have not been followed: the image, and when they were given.
+    links: HashMap<Uuid, (Uuid, Instant)>,
+    /// How many of the next links nobody will be quick enough for.
+    pub(super) dead_links: usize,
     answers: usize,
 }
 
@@ -68,9 +73,10 @@ impl From<Refused> for Answer {
 }
 
 impl World {
-    pub(super) fn new(base: &str, prefix: Option<&str>, seed: u64) -> Self {
+    pub(super) fn new(base: &str, storage: &str, prefix: Option<&str>, seed: u64) -> Self {
         Self {
             base: base.to_owned(),
+            storage: storage.to_owned(),
             prefix: prefix.map(str::to_owned),
             accounts: Vec::new(),
             names: Vec::new(),
@@ -83,6 +89,7 @@ impl World {
             dice: Dice::new(seed),
             days: 0,
             links: HashMap::new(),
+            dead_links: 0,
             answers: 0,
         }
     }
@@ -184,9 +191,11 @@ impl World {
                 location: None,
                 notices: self.notices(index, &muted),
             },
-            Err(refused) => {
+            Err(mut refused) => {
                 self.accounts[index].events.clear();
-                self.remember_link(&refused);
+                if refused.status == 302 {
+                    refused.location = refused.location.and_then(|image| self.give_link(&image));
+                }
                 refused.into()
             }
         };
@@ -282,19 +291,25 @@ impl World {
             .collect()
     }
 
-    fn remember_link(&mut self, refused: &Refused) {
-        if refused.status == 302
-            && let Some(location) = &refused.location
-            && let Some(id) = json::uuids(location).last()
-        {
-            self.links.insert(id, Instant::now());
+    /// A link to the content of an image, at another host.
+    fn give_link(&mut self, image: &str) -> Option<String> {
+        let image = image.parse().ok()?;
+        let link = Uuid::new_v4();
+        if self.dead_links > 0 {
+            self.dead_links -= 1;
+        } else {
+            self.links.insert(link, (image, Instant::now()));
         }
+        Some(format!("{}/temporary/{link}", self.storage))
     }
 
-    /// The picture behind a temporary link that still works.
-    pub(super) fn linked_image(&self, id: Uuid) -> Option<bytes::Bytes> {
-        self.links.get(&id).filter(|made| made.elapsed().as_secs() < LINK_SECONDS)?;
-        self.accounts.iter().find_map(|account| account.image(id).ok().map(|image| image.content.clone()))
+    /// The picture behind a link that still works.
+    pub(super) fn linked_image(&self, link: Uuid) -> Option<bytes::Bytes> {
+        let (image, made) = self.links.get(&link)?;
+        if made.elapsed().as_secs() >= LINK_SECONDS {
+            return None;
+        }
+        self.accounts.iter().find_map(|account| account.image(*image).ok().map(|image| image.content.clone()))
     }
 
     /// Every fifth answer comes plain, as happens in rare cases.

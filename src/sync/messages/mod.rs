@@ -8,5 +8,5 @@ mod queries;
 mod store;
 
 pub use model::{Direction, ErrorCode, MessageId, Status};
-pub use queries::{Filter, Message, list};
+pub use queries::{Message, list};
 pub use store::{Applied, Sighting, apply};

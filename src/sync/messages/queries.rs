@@ -2,7 +2,7 @@
 
 use super::model::{Direction, Status};
 use crate::db::schema::messages;
-use crate::sync::paging::Cursor;
+use crate::sync::paging::{self, Cursor, Filter};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -50,25 +50,10 @@ impl Message {
     }
 }
 
-/// Which messages.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Of this provider.
-    pub provider: Option<String>,
-    /// With this id.
-    pub id: Option<String>,
-    /// With this status.
-    pub status: Option<Status>,
-    /// Only those that come after this place.
-    pub after: Option<Cursor>,
-    /// At most so many.
-    pub limit: u8,
-}
-
 /// A page of messages, last changed first, and where the next page starts if there is one.
 pub async fn list(
     conn: &mut AsyncPgConnection,
-    filter: &Filter,
+    filter: &Filter<Status>,
 ) -> QueryResult<(Vec<Message>, Option<Cursor>)> {
     use messages as m;
     let mut query = m::table.select(Message::as_select()).into_boxed();
@@ -88,14 +73,10 @@ pub async fn list(
             .filter(m::updated_at.le(after.updated_at))
             .filter(m::updated_at.lt(after.updated_at).or(same_time));
     }
-    // One more than wanted tells whether there is a next page.
-    let mut messages: Vec<Message> = query
+    let rows: Vec<Message> = query
         .order((m::updated_at.desc(), m::provider, m::message_id))
         .limit(i64::from(filter.limit) + 1)
         .load(conn)
         .await?;
-    let more = messages.len() > usize::from(filter.limit);
-    messages.truncate(filter.limit.into());
-    let next = if more { messages.last().map(Message::place) } else { None };
-    Ok((messages, next))
+    Ok(paging::page(rows, filter.limit, Message::place))
 }

@@ -192,6 +192,12 @@ impl AccountApi {
         self.write(Call::new(Method::POST, route, path), body).await
     }
 
+    /// Asks for a file below `/download`: the answer is its place for the next minute, in `Location`, or the file itself.
+    pub(super) async fn download(&self, path: &str) -> Result<Reply, ApiError> {
+        let call = Call::new(Method::GET, "GET /download/{id}", path).takes_redirect();
+        self.send(call).await.map_err(|error| sort(error, self.id))
+    }
+
     async fn write(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
         self.call(call.header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)).await
     }

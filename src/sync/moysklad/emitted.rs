@@ -15,13 +15,16 @@
 //!
 //! `data` holds ids, the account and the names of the fields that were changed: nothing of what stands in them. Stock
 //! events hold quantities beside.
+//!
+//! Each is told once: by the change in the account's audit where several webhooks tell of it, and what a sweep finds is
+//! told only if no webhook did before.
 
 mod orders;
 mod stock;
 
 use super::accounts::{Credentials, Role};
 use super::api::ApiError;
-use super::notice::{Action, Notice};
+use super::notice::{self, Action, Notice};
 use super::work::Work;
 use crate::inbox::{Emission, emit as store};
 use crate::queue::{HandlerError, Outcome};
@@ -99,6 +102,9 @@ fn plan(entity_type: &str, action: Action, role: Role, updated_fields: Option<&[
 /// nothing.
 pub(super) async fn emit(notice: &Notice<'_>, cx: &Context) -> Result<Option<String>, HandlerError> {
     let plan = plan(notice.entity_type, notice.action, notice.account.role, notice.updated_fields.as_deref());
+    if notice.told && plan != Plan::Look {
+        return Ok(None);
+    }
     let event_type = match plan {
         Plan::Nothing => return Ok(None),
         Plan::Look => {
@@ -156,17 +162,23 @@ fn task(notice: &Notice<'_>) -> Result<NewTask, HandlerError> {
 /// The event of MoySklad that something is told about.
 struct Source {
     event_id: String,
+    /// The change in the account's audit: what is told of it once, whichever webhook comes first.
+    change: Option<Uuid>,
     occurred_at: Option<DateTime<Utc>>,
 }
 
 impl Source {
     fn of(notice: &Notice<'_>) -> Self {
-        Self { event_id: notice.event.event_id.clone(), occurred_at: notice.event.occurred_at }
+        Self {
+            event_id: notice.event.event_id.clone(),
+            change: notice::audit(notice.event.envelope.as_deref()),
+            occurred_at: notice.event.occurred_at,
+        }
     }
 
     fn of_task(task: &Task) -> Option<Self> {
         let occurred_at = task.payload["occurred_at"].as_str().and_then(|at| at.parse().ok());
-        Some(Self { event_id: task.payload["source_event"].as_str()?.to_owned(), occurred_at })
+        Some(Self { event_id: task.payload["source_event"].as_str()?.to_owned(), change: None, occurred_at })
     }
 
     /// Emits in the caller's transaction; false if it was there already.
@@ -177,11 +189,13 @@ impl Source {
         subject: &str,
         data: Value,
     ) -> QueryResult<bool> {
+        let once_for = self.change.map(|change| format!("{change}/{subject}"));
         let emission = Emission {
             event_type,
             subject,
             source_provider: "moysklad",
             source_event_id: &self.event_id,
+            once_for: once_for.as_deref(),
             occurred_at: self.occurred_at,
             data,
         };
@@ -201,7 +215,7 @@ pub(super) async fn run(task: &Task, account: &Credentials, cx: &Work) -> Result
     let api = cx.api(account)?;
     if task.entity_type == STOCK {
         let report = task.payload["report"].as_str().ok_or_else(unreadable)?;
-        return stock::run(&source, account.account.account_id, report, &api, cx).await;
+        return stock::run(&source, &account.account, report, &api, cx).await;
     }
     let order: Uuid = task.entity_id.parse().map_err(|_| unreadable())?;
     orders::run(&source, account.account.account_id, order, &api, cx).await

@@ -2,7 +2,7 @@
 
 use super::accounts::{self, Status};
 use super::notice::{self, Action, Body, Notice};
-use super::{catalog, emitted, loops, orders};
+use super::{catalog, emitted, loops, orders, reconcile};
 use crate::config::Settings;
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::{Context, Event, Handler};
@@ -53,6 +53,7 @@ impl Handler for MoyskladHandler {
             entity_id,
             updated_fields: body.updated_fields,
             uid: notice::uid(event.envelope.as_deref()),
+            told: body.told && reconcile::is_found(&event.event_id),
             max_attempts: self.max_attempts,
         };
         if let Some(reason) = loops::refusal(&notice, cx).await? {

@@ -11,6 +11,7 @@ mod compare;
 mod emitted;
 mod handler;
 pub mod hooks;
+mod images;
 pub mod loops;
 mod mappings;
 mod metadata;
@@ -23,6 +24,6 @@ mod turns;
 mod work;
 mod worker;
 
-pub use catalog::audit;
+pub use catalog::{audit, backlog};
 pub use handler::MoyskladHandler;
 pub use worker::SyncTasks;

@@ -49,8 +49,9 @@ pub(super) struct Notice<'a> {
     /// Fields that a person changed, attributes and price types by their human names; `None` if that was not told.
     pub(super) updated_fields: Option<Vec<String>>,
     /// Who did it (`login@account`), if that was told.
-    #[allow(dead_code, reason = "read by the second line of defence against loops")]
     pub(super) uid: Option<String>,
+    /// Found by a sweep, and told of by a webhook before: nothing more is to be emitted of it.
+    pub(super) told: bool,
     /// Tries of the tasks that come of it.
     pub(super) max_attempts: i32,
 }
@@ -62,12 +63,21 @@ pub(super) struct Body {
     pub(super) account_id: Uuid,
     #[serde(default)]
     pub(super) updated_fields: Option<Vec<String>>,
+    /// Said by a sweep: a webhook has told of this change.
+    #[serde(default)]
+    pub(super) told: bool,
 }
 
 /// Who caused the notification, by its envelope.
 pub(super) fn uid(envelope: Option<&str>) -> Option<String> {
     let envelope: serde_json::Value = serde_json::from_str(envelope?).ok()?;
     envelope["auditContext"]["uid"].as_str().map(str::to_owned)
+}
+
+/// The change that the notification tells of, by its envelope: the same however many webhooks tell of it.
+pub(super) fn audit(envelope: Option<&str>) -> Option<Uuid> {
+    let envelope: serde_json::Value = serde_json::from_str(envelope?).ok()?;
+    envelope["auditContext"]["meta"]["href"].as_str()?.rsplit('/').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -78,6 +88,10 @@ mod tests {
     fn the_author_is_read_from_the_envelope_where_there_is_one() {
         let envelope = r#"{"auditContext":{"uid":"online@2336623","moment":"2026-01-23 10:44:23"}}"#;
         assert_eq!(uid(Some(envelope)).as_deref(), Some("online@2336623"));
+        assert_eq!(audit(Some(envelope)), None);
+        let envelope =
+            r#"{"auditContext":{"meta":{"href":"https://h/audit/00000000-0000-0000-0000-000000000007"}}}"#;
+        assert_eq!(audit(Some(envelope)), Some(Uuid::from_u128(7)));
         for none in [None, Some("{}"), Some("no json"), Some(r#"{"auditContext":null}"#)] {
             assert_eq!(uid(none), None);
         }

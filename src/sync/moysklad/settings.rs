@@ -3,6 +3,7 @@
 //! Stored as the account's `settings`, a JSON object in which everything may be left out. Unknown keys are refused: a
 //! misspelt setting must not be silently without effect.
 
+use super::accounts::Role;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,9 +19,13 @@ pub struct ChildSettings {
     pub catalog: CatalogSettings,
     /// What flows from this child to main.
     pub orders: OrderSettings,
+    /// What is told of its stock.
+    pub stock: StockSettings,
     /// Whether nobody but this gateway uses the login whose token this is. Then what that login did, by a webhook's word, is
     /// the gateway's own doing and starts nothing. Default false: a person may use it too.
     pub dedicated_login: bool,
+    /// Of what beside the sync's own affairs events are emitted: the webhooks for it are set up, too. Default: nothing.
+    pub emit: BTreeSet<Emitted>,
 }
 
 /// Settings of a main account.
@@ -28,13 +33,83 @@ pub struct ChildSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct MainSettings {
     /// As that of a child.
+    pub stock: StockSettings,
+    /// As that of a child.
     pub dedicated_login: bool,
+    /// As that of a child.
+    pub emit: BTreeSet<Emitted>,
+}
+
+/// What events are emitted of only where that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Emitted {
+    /// `customer.created`, `customer.updated`.
+    Customers,
+    /// `sales_order.created`, `.confirmed`, `.cancelled`; of a child whose orders flow they are emitted anyway.
+    Orders,
+    /// `purchase_order.created`; likewise.
+    PurchaseOrders,
 }
 
 impl MainSettings {
     /// Reads and checks an account's stored settings.
     pub fn read(value: &Value) -> Result<Self, SettingsError> {
-        read(value)
+        let settings: Self = read(value)?;
+        settings.stock.check()?;
+        Ok(settings)
+    }
+}
+
+/// What is told of an account's stock, as `inventory.updated` and `inventory.low`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StockSettings {
+    /// The report whose changes are told; MoySklad sends them every few minutes. Absent (default): none is.
+    pub report: Option<StockReport>,
+    /// Less than this is low where a product has no minimum of its own; only with the report `all`. Absent: only minimums
+    /// of products count.
+    pub low: Option<u32>,
+}
+
+impl StockSettings {
+    /// Of an account with this role, by its stored settings.
+    pub fn of(role: Role, value: &Value) -> Result<Self, SettingsError> {
+        Ok(match role {
+            Role::Main => MainSettings::read(value)?.stock,
+            Role::Child => ChildSettings::read(value)?.stock,
+        })
+    }
+
+    fn check(self) -> Result<(), SettingsError> {
+        if self.low.is_some() && self.report != Some(StockReport::All) {
+            // What one store lacks another may have.
+            return Err(SettingsError(
+                "stock.low: needs stock.report to be `all`, for only the sum over all stores can be low"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A report of stock that webhooks tell the changes of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StockReport {
+    /// The sums over all stores.
+    All,
+    /// What each store has.
+    Bystore,
+}
+
+impl StockReport {
+    /// The API's keyword.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Bystore => "bystore",
+        }
     }
 }
 
@@ -79,6 +154,9 @@ pub struct CatalogSettings {
     pub filters: Vec<ProductFilter>,
     /// Whether folders of main are made in the child. Default true.
     pub create_folders: bool,
+    /// Whether images of products, variants and bundles are copied: main's list replaces the child's. Default true, as
+    /// something would be missing in the child without them; they come behind everything else, in tasks of their own.
+    pub images: bool,
     /// What becomes of value-added tax. Default `copy`.
     pub vat: VatPolicy,
 }
@@ -93,6 +171,7 @@ impl Default for CatalogSettings {
             attributes: None,
             filters: Vec::new(),
             create_folders: true,
+            images: true,
             vat: VatPolicy::Copy,
         }
     }
@@ -295,6 +374,7 @@ impl ChildSettings {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
+        self.stock.check()?;
         let refuse = |text: &str| Err(SettingsError(text.to_owned()));
         if self.catalog.match_services_by == MatchField::Article {
             return refuse(
@@ -335,6 +415,10 @@ mod tests {
             json!({"catalog": {"match_services_by": "article"}}),
             json!({"catalog": {"filters": [{"attribute": {"name": "a", "is": "equal"}}]}}),
             json!({"orders": {"counterparty": "nobody"}}),
+            json!({"stock": {"report": "some"}}),
+            json!({"stock": {"low": 5}}),
+            json!({"stock": {"report": "bystore", "low": 5}}),
+            json!({"stock": {"report": "all", "low": -1}}),
         ] {
             assert!(ChildSettings::read(&value).is_err(), "{value}");
         }
@@ -355,6 +439,10 @@ mod tests {
         }
         assert!(MainSettings::read(&json!({"dedicated_login": true})).unwrap().dedicated_login);
         assert!(MainSettings::read(&json!({"catalog": {}})).is_err());
+        let stock = json!({"stock": {"report": "all", "low": 5}});
+        assert_eq!(MainSettings::read(&stock).unwrap().stock.low, Some(5));
+        assert_eq!(StockSettings::of(Role::Child, &stock).unwrap().report, Some(StockReport::All));
+        assert!(MainSettings::read(&json!({"stock": {"low": 5}})).is_err());
     }
 
     #[test]

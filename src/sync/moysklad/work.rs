@@ -2,6 +2,7 @@
 
 use super::accounts::{self, Credentials};
 use super::api::{AccountApi, ApiError, Gateway};
+use super::images::Downloads;
 use super::metadata::MetadataCache;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -10,10 +11,14 @@ use crate::db::{Pool, PooledConnection};
 use crate::queue::HandlerError;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// A missing or wrong master key is mended by a restart.
 const NO_KEY: Duration = Duration::from_secs(60);
+
+/// Tasks that copy images at once: each holds an image of up to 10 MB, and what becomes of it on its way.
+const IMAGES_AT_ONCE: usize = 2;
 
 /// A child and the main account that it follows.
 pub(super) struct Pair {
@@ -42,6 +47,8 @@ pub(super) struct Work {
     pub(super) pool: Pool,
     pub(super) gateway: Gateway,
     pub(super) metadata: MetadataCache,
+    pub(super) images: Downloads,
+    pub(super) image_places: Arc<Semaphore>,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
     master_key: Option<MasterKey>,
@@ -53,6 +60,8 @@ impl Work {
             pool,
             gateway: Gateway::new(settings),
             metadata: MetadataCache::default(),
+            images: Downloads::new(&settings.moysklad.base_url),
+            image_places: Arc::new(Semaphore::new(IMAGES_AT_ONCE)),
             settings: Arc::new(settings.clone()),
             clock: Clock::system(),
             master_key,

@@ -4,12 +4,12 @@ use super::accounts::{self, Credentials, Role, Status};
 use super::api::{self, ApiError};
 use super::turns::Turns;
 use super::work::{Pair, Work};
-use super::{catalog, emitted, orders};
+use super::{catalog, emitted, images, orders};
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
 use crate::queue::{HandlerError, Job, Outcome};
-use crate::sync::tasks::{SyncQueue, Task};
+use crate::sync::tasks::{BLOCKED, SyncQueue, Task};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -92,6 +92,8 @@ impl SyncTasks {
     async fn dispatch(&self, task: &Task, pair: &Pair) -> Result<Outcome, ApiError> {
         if orders::takes(task) {
             orders::run(task, pair, &self.work).await
+        } else if images::takes(task) {
+            images::run(task, pair, &self.work).await
         } else {
             catalog::run(task, pair, &self.work).await
         }
@@ -131,6 +133,8 @@ impl Job<SyncQueue> for SyncTasks {
 fn suspended(account: Uuid) -> HandlerError {
     HandlerError::Defer {
         after: SUSPENDED,
-        reason: format!("account {account} is suspended: MoySklad refused its token; set a new one"),
+        reason: format!(
+            "{BLOCKED}: account {account} is suspended: MoySklad refused its token; set a new one"
+        ),
     }
 }

@@ -10,5 +10,5 @@ mod store;
 
 pub use merge::{Mark, Observation, Overflow, Role, Standing, Status};
 pub use money::{MoneyError, minor_units};
-pub use queries::{Filter, Payment, list};
+pub use queries::{Payment, list};
 pub use store::{Applied, ApplyError, PaymentChange, apply, now};

@@ -2,7 +2,7 @@
 
 use super::merge::Status;
 use crate::db::schema::{payment_parts, payments};
-use crate::sync::paging::Cursor;
+use crate::sync::paging::{self, Cursor, Filter};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -54,25 +54,10 @@ impl Payment {
     }
 }
 
-/// Which payments.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Of this provider.
-    pub provider: Option<String>,
-    /// With this id, or with a part (a charge, a capture, a refund) of this id.
-    pub id: Option<String>,
-    /// With this status.
-    pub status: Option<Status>,
-    /// Only those that come after this place.
-    pub after: Option<Cursor>,
-    /// At most so many.
-    pub limit: u8,
-}
-
 /// A page of payments, last changed first, and where the next page starts if there is one.
 pub async fn list(
     conn: &mut AsyncPgConnection,
-    filter: &Filter,
+    filter: &Filter<Status>,
 ) -> QueryResult<(Vec<Payment>, Option<Cursor>)> {
     use payments as p;
     let mut query = p::table.select(Payment::as_select()).into_boxed();
@@ -92,16 +77,12 @@ pub async fn list(
             .filter(p::updated_at.le(after.updated_at))
             .filter(p::updated_at.lt(after.updated_at).or(same_time));
     }
-    // One more than wanted tells whether there is a next page.
-    let mut payments: Vec<Payment> = query
+    let rows: Vec<Payment> = query
         .order((p::updated_at.desc(), p::provider, p::payment_id))
         .limit(i64::from(filter.limit) + 1)
         .load(conn)
         .await?;
-    let more = payments.len() > usize::from(filter.limit);
-    payments.truncate(filter.limit.into());
-    let next = if more { payments.last().map(Payment::place) } else { None };
-    Ok((payments, next))
+    Ok(paging::page(rows, filter.limit, Payment::place))
 }
 
 /// The ids of payments that `id` may mean: itself, and the payments of parts of this id. What merchants see in a

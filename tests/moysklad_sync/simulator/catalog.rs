@@ -157,11 +157,12 @@ async fn a_picture_is_downloaded_through_a_link_without_a_token() {
     let api = api();
     let id = api.create("product", json!({"name": "Kettle"})).await;
     let path = format!("/entity/product/{id}/images");
-    let body = json!({"filename": "kettle.png", "content": "aGVsbG8="});
+    // The first bytes of a png.
+    let body = json!({"filename": "kettle.png", "content": "iVBORw0KGgo="});
     let first = api.send("POST", &path, &body).await.body;
     let second = api.send("POST", &path, &body).await.body;
-    assert_eq!(first[0]["meta"]["href"], second[0]["meta"]["href"], "the same picture is one");
-    assert_eq!(second.as_array().unwrap().len(), 1);
+    assert_eq!(second.as_array().unwrap().len(), 2);
+    assert_eq!(second[0]["meta"]["href"], second[1]["meta"]["href"], "the same picture has one id");
     let href = first[0]["meta"]["downloadHref"].as_str().unwrap();
     let plain = reqwest::Client::builder()
         .no_proxy()
@@ -172,15 +173,61 @@ async fn a_picture_is_downloaded_through_a_link_without_a_token() {
     let reply = plain.get(href).bearer_auth(super::TOKEN).send().await.unwrap();
     assert_eq!(reply.status().as_u16(), 302);
     let location = reply.headers()["location"].to_str().unwrap().to_owned();
-    let content = plain.get(location).send().await.unwrap().bytes().await.unwrap();
-    assert_eq!(&content[..], b"hello");
+    assert!(!href.starts_with(&location[..20]), "contents are at another host: {location}");
+    let content = plain.get(&location).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(&content[..], b"\x89PNG\r\n\x1a\n");
+    let reply = plain.get(&location).bearer_auth(super::TOKEN).send().await.unwrap();
+    assert_eq!(reply.status().as_u16(), 400);
+    assert!(api.sim.take_violations()[0].contains("a token was sent to the host of contents"));
+    api.sim.dead_links(1);
+    let reply = plain.get(href).bearer_auth(super::TOKEN).send().await.unwrap();
+    let location = reply.headers()["location"].to_str().unwrap().to_owned();
+    assert_eq!(plain.get(location).send().await.unwrap().status().as_u16(), 403);
     let shown = api.get(&format!("/entity/product/{id}?expand=images")).await;
     assert_eq!(
         (&shown["images"]["rows"][0]["filename"], &shown["images"]["rows"][0]["size"]),
-        (&json!("kettle.png"), &json!(5))
+        (&json!("kettle.png"), &json!(8))
     );
+    let gone = api
+        .send(
+            "DELETE",
+            first[0]["meta"]["href"].as_str().unwrap().strip_prefix(&api.sim.base).unwrap(),
+            &Value::Null,
+        )
+        .await;
+    assert_eq!(gone.status, 200);
+    assert_eq!(api.get(&path).await["rows"].as_array().unwrap().len(), 1, "only the first with this id");
     api.put("product", id, json!({"images": []})).await;
     assert_eq!(api.get(&path).await["rows"], json!([]));
+}
+
+#[tokio::test]
+async fn pictures_have_limits_and_their_list_is_replaced_as_a_whole() {
+    let api = api();
+    let id = api.create("product", json!({"name": "Kettle"})).await;
+    let path = format!("/entity/product/{id}/images");
+    let post = async |body: Value| {
+        let reply = api.send("POST", &path, &body).await;
+        (reply.status, reply.body["errors"][0]["code"].as_u64().unwrap_or_default())
+    };
+    let png = "iVBORw0KGgo=";
+    assert_eq!(post(json!({"filename": "a.png"})).await, (412, 51001));
+    assert_eq!(post(json!({"filename": "a.png", "content": "aGVsbG8="})).await, (412, 51002));
+    assert_eq!(post(json!({"content": png})).await, (412, 51005));
+    api.sim.rules(api.account, |rules| rules.most_image_bytes = 7);
+    assert_eq!(post(json!({"filename": "a.png", "content": png})).await, (412, 51004));
+    api.sim.rules(api.account, |rules| rules.most_image_bytes = 8);
+    let many: Vec<Value> = (0..11).map(|n| json!({"filename": format!("{n}.png"), "content": png})).collect();
+    assert_eq!(post(many.clone().into()).await, (412, 51006));
+    assert_eq!(api.get(&path).await["rows"], json!([]), "nothing of a list that is refused");
+    assert_eq!(post(many[..10].into()).await.0, 200);
+    assert_eq!(post(many[10].clone()).await, (412, 51006));
+    let rows = api.get(&path).await["rows"].as_array().unwrap().clone();
+    let list = json!([{"meta": rows[3]["meta"]}, many[10], {"meta": rows[0]["meta"]}]);
+    let reply = api.send("POST", &path, &list).await.body;
+    let names: Vec<_> = reply.as_array().unwrap().iter().map(|row| row["filename"].clone()).collect();
+    assert_eq!(names, ["3.png", "10.png", "0.png"]);
+    assert_eq!(post(json!([{"meta": rows[5]["meta"]}])).await, (404, 1021), "it is gone");
 }
 
 #[tokio::test]

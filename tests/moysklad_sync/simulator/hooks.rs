@@ -178,6 +178,58 @@ async fn the_webhook_entity_has_its_limits() {
 }
 
 #[tokio::test]
+async fn the_webhookstock_entity_has_its_limits() {
+    let api = api();
+    let path = "/entity/webhookstock";
+    let hook = |number: usize| json!({"stockType": "stock", "reportType": "all", "url": format!("https://h.example.com/{number}")});
+    let created = api.send("POST", path, &hook(0)).await;
+    assert_eq!((created.status, &created.body["enabled"]), (200, &json!(true)));
+    for (change, code) in [
+        (json!({}), 30003),
+        (json!({"stockType": "reserve"}), 2029),
+        (json!({"reportType": "some"}), 2029),
+        (json!({"reportType": null}), 3000),
+        (json!({"url": "nowhere"}), 30005),
+        (json!({"url": format!("https://h.example.com/{}", "x".repeat(250))}), 30010),
+    ] {
+        let mut body = hook(0);
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        assert_eq!(api.send("POST", path, &body).await.code(), (412, code), "{change}");
+    }
+    // Several at once: the good ones stay.
+    let many = json!([hook(1), hook(1), hook(2), hook(3), hook(4), hook(5)]);
+    let reply = api.send("POST", path, &many).await;
+    assert_eq!(reply.status, 400);
+    assert_eq!(reply.body[1]["errors"][0]["code"], 30003);
+    assert_eq!(reply.body[5]["errors"][0]["code"], 30007);
+    let other = api
+        .send(
+            "POST",
+            path,
+            &json!({"stockType": "stock", "reportType": "bystore", "url": "https://h.example.com/0"}),
+        )
+        .await;
+    assert_eq!(other.status, 200);
+    let other = format!("{path}/{}", other.body["id"].as_str().unwrap());
+    assert_eq!(api.send("PUT", &other, &json!({"reportType": "all"})).await.code(), (412, 30003));
+    assert_eq!(api.send("PUT", &other, &json!({"enabled": false})).await.body["enabled"], false);
+    assert_eq!(api.get(path).await["meta"]["size"], 6);
+    let gone = json!([{"meta": created.body["meta"]}, {"meta": created.body["meta"]}]);
+    let reply = api.send("POST", &format!("{path}/delete"), &gone).await;
+    assert!(
+        reply.body[0]["info"].is_string() && reply.body[1]["errors"][0]["code"] == 1021,
+        "{}",
+        reply.body
+    );
+    assert_eq!(api.send("DELETE", &other, &Value::Null).await.status, 200);
+    assert_eq!(api.send("DELETE", &other, &Value::Null).await.status, 404);
+    api.sim.rules(api.account, |rules| rules.free_tariff = true);
+    assert_eq!(api.send("POST", path, &hook(6)).await.code(), (403, 30006));
+    api.sim.rules(api.account, |rules| (rules.free_tariff, rules.is_administrator) = (false, false));
+    assert_eq!(api.send("POST", path, &hook(6)).await.code(), (403, 30004));
+}
+
+#[tokio::test]
 async fn a_webhook_that_fails_for_days_is_switched_off() {
     let api = api();
     api.sim.hook(api.account, "product", "CREATE", &format!("{}/nobody", api.sim.base));

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 MESSAGE = b"what was signed"
 NAME = "messageverificationcerts.example.com"
+PAYPAL = "messageverificationcerts.paypal.com"
 OUT = {"message": MESSAGE.decode(), "keys": {}, "public": {}, "signatures": {}, "tokens": {}, "certificates": {}}
 
 
@@ -122,6 +123,7 @@ certificates = {
     "root": root,
     "intermediate": mid[0],
     "good": certificate(rsa2048, mid),
+    "paypal": certificate(rsa2048, mid, cn=PAYPAL, san=(PAYPAL,)),
     "good_client_too": certificate(rsa2048, mid, usage=(ExtendedKeyUsageOID.SERVER_AUTH, CLIENT)),
     "good_p256": certificate(p256, mid),
     "name_in_cn_only": certificate(rsa2048, mid, san=()),

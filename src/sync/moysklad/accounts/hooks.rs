@@ -15,21 +15,20 @@ fn place(id: Uuid) -> String {
     format!("moysklad_accounts/{id}/hook_token")
 }
 
-/// The secret of the account's webhook URL: 32 hexadecimal digits. Made if there is none; says whether it was.
+/// The secret of the account's webhook URL: 32 hexadecimal digits. Made if there is none.
 pub async fn ensure_hook_token(
     conn: &mut AsyncPgConnection,
     key: Option<&MasterKey>,
     id: Uuid,
-) -> Result<(SecretString, bool), AccountError> {
+) -> Result<SecretString, AccountError> {
     let key = key.ok_or(AccountError::NoMasterKey)?;
     let fresh = SecretString::from(hex::encode(random_bytes::<16>()));
-    let made = diesel::update(dsl::moysklad_accounts.find(id))
+    diesel::update(dsl::moysklad_accounts.find(id))
         .filter(dsl::sealed_hook_token.is_null())
         .set(dsl::sealed_hook_token.eq(key.seal(&place(id), &fresh)))
         .execute(conn)
         .await?;
-    let token = hook_token(conn, key, id).await?.ok_or(AccountError::Unknown)?;
-    Ok((token, made > 0))
+    hook_token(conn, key, id).await?.ok_or(AccountError::Unknown)
 }
 
 /// The secret of the account's webhook URL; `None` before its webhooks are set up.

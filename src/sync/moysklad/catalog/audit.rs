@@ -1,4 +1,4 @@
-//! The sync log: a row for what became of each change in a child.
+//! The sync log: a row for what became of each change in a child, and of each document that a child brought to main.
 
 use crate::db::schema::moysklad_sync_log::{self, dsl};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// Days that entries are kept.
 const KEPT_DAYS: i32 = 90;
 
-/// What became of one change in a child.
+/// What became of one change in a child, or of one document on its way to main.
 #[derive(Debug, Clone, Serialize, ToSchema, Queryable, Selectable, Insertable)]
 #[diesel(table_name = moysklad_sync_log, check_for_backend(Pg))]
 pub struct SyncLogEntry {
@@ -24,7 +24,7 @@ pub struct SyncLogEntry {
     pub at: DateTime<Utc>,
     /// Where it comes from.
     pub main_account: Uuid,
-    /// The account that is written to.
+    /// The child: what is written to, and for documents where they come from.
     pub child_account: Uuid,
     /// `product`, …
     pub entity_type: String,
@@ -38,7 +38,7 @@ pub struct SyncLogEntry {
     pub event_id: Option<Uuid>,
     /// What was done, in a word or a line.
     pub operation: String,
-    /// `skipped`, `prices`, `attributes`, `base` or `full`.
+    /// `skipped`, `prices`, `attributes`, `base`, `full` or `images`.
     pub strategy: String,
     /// Field names that the events gave; null if none did.
     #[schema(value_type = Option<Vec<String>>)]
@@ -58,7 +58,10 @@ pub struct SyncLogEntry {
 }
 
 /// Stores entries.
-pub(super) async fn write(conn: &mut AsyncPgConnection, entries: &[SyncLogEntry]) -> QueryResult<()> {
+pub(in crate::sync::moysklad) async fn write(
+    conn: &mut AsyncPgConnection,
+    entries: &[SyncLogEntry],
+) -> QueryResult<()> {
     // 17 columns: well below the 65,535 parameters of a statement.
     for some in entries.chunks(500) {
         diesel::insert_into(dsl::moysklad_sync_log).values(some).execute(conn).await?;
@@ -67,7 +70,7 @@ pub(super) async fn write(conn: &mut AsyncPgConnection, entries: &[SyncLogEntry]
 }
 
 /// Forgets entries that are older than they are kept, a bounded number at once.
-pub(super) async fn forget_old(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
+pub(in crate::sync::moysklad) async fn forget_old(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
     diesel::sql_query(
         "DELETE FROM moysklad_sync_log WHERE id IN (SELECT id FROM moysklad_sync_log
              WHERE at < now() - $1 * interval '1 day' ORDER BY at LIMIT 1000)",

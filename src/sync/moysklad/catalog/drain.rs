@@ -10,6 +10,7 @@ use super::strategy::Strategy;
 use super::task;
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::moysklad::api::{AccountApi, ApiError, id_of_entity};
+use crate::sync::moysklad::images;
 use crate::sync::moysklad::mappings::{self, Key, Mapping};
 use crate::sync::moysklad::metadata::FRESH;
 use crate::sync::moysklad::product::Projection;
@@ -51,6 +52,8 @@ pub(super) struct Item {
     pub(super) mapping: Option<Mapping>,
     /// What was done so far, as the outcome says it: `linked`, …
     pub(super) so_far: Option<&'static str>,
+    /// Whether what was told may be about main's images, too.
+    pub(super) images: bool,
     /// Main's metadata or the counterpart has been looked at again already.
     pub(super) mended: bool,
 }
@@ -82,6 +85,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         changes::unblock(&mut *cx.conn().await?, main, child).await.map_err(broken)?;
     }
     drain.flush().await?;
+    drain.schedule_images().await?;
     result?;
     // A failure that may pass ends here: this task runs again and takes up what is left.
     let outcome = match drain.report.outcome(drain.calls()) {
@@ -165,7 +169,9 @@ impl Drain<'_> {
                 continue;
             }
             let strategy = Strategy::of(change.updated_fields.as_deref(), words.main());
-            items.push(Item { change, entity, projection, strategy, mapping, so_far: None, mended: false });
+            let images = images::may_differ(change.updated_fields.as_deref(), words.main());
+            let (so_far, mended) = (None, false);
+            items.push(Item { change, entity, projection, strategy, mapping, so_far, images, mended });
         }
         Ok(items)
     }

@@ -6,6 +6,7 @@ use super::drain::{Drain, Item};
 use super::routes::{path_of, routes};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::moysklad::api::ApiError;
+use crate::sync::moysklad::images;
 use crate::sync::moysklad::loops;
 use crate::sync::moysklad::mappings::{self, Mapping};
 use crate::sync::moysklad::settings::EntityKind;
@@ -110,7 +111,11 @@ impl Drain<'_> {
         text: &str,
         fields: Option<Vec<String>>,
     ) -> Result<(), ApiError> {
-        let Item { change, projection, strategy, .. } = item;
+        let Item { change, entity, projection, strategy, images, .. } = item;
+        // New in the child, or newly known there, it has nothing of them.
+        if images || text.starts_with("created") || text.starts_with("linked") {
+            self.note_images(&change, &entity).await?;
+        }
         let strategy_name = if fields.is_some() { strategy.as_str() } else { "skipped" };
         let word = match (text, strategy_name) {
             ("updated", name @ ("prices" | "attributes")) => name,
@@ -124,6 +129,26 @@ impl Drain<'_> {
             loops::wrote(&mut conn, self.pair.child_id(), change.kind.keyword(), &[child_id]).await?;
         }
         self.remove(&change).await
+    }
+
+    /// Main's images of this one may differ from the child's: a task of its own looks at that later.
+    async fn note_images(&self, change: &Change, entity: &Value) -> Result<(), ApiError> {
+        if !self.settings.images || !images::has_images(change.kind) {
+            return Ok(());
+        }
+        let mut conn = self.cx.conn().await?;
+        let key = self.key(change.kind, change.main_id);
+        images::note(&mut conn, key, images::has_none(entity), change.event).await.map_err(broken)
+    }
+
+    /// Sees to it that what was noted, now or in a run that was cut off, has its task.
+    pub(super) async fn schedule_images(&self) -> Result<(), ApiError> {
+        if !self.settings.images {
+            return Ok(());
+        }
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let mut conn = self.cx.conn().await?;
+        images::schedule(&mut conn, main, child, self.cx.settings.worker.max_attempts).await.map_err(broken)
     }
 
     /// Nothing is to be written.

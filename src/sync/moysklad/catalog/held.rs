@@ -16,7 +16,9 @@ impl Drain<'_> {
         kind: EntityKind,
         writes: Vec<Write>,
     ) -> Result<Vec<Write>, ApiError> {
-        let targets: Vec<Uuid> = writes.iter().filter_map(|write| write.target).collect();
+        // What is new has no id yet: who deletes it again and again is known by main's.
+        let key = |write: &Write| write.target.unwrap_or(write.item.change.main_id);
+        let targets: Vec<Uuid> = writes.iter().map(key).collect();
         if targets.is_empty() {
             return Ok(writes);
         }
@@ -27,7 +29,7 @@ impl Drain<'_> {
         loops::wrote(&mut conn, child, keyword, &free).await?;
         let mut pass = Vec::new();
         for write in writes {
-            let Some(until) = write.target.and_then(|id| held.get(&id)) else {
+            let Some(until) = held.get(&key(&write)) else {
                 pass.push(write);
                 continue;
             };

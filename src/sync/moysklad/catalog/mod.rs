@@ -4,6 +4,7 @@
 //! ([`drain`]), so that a burst of events becomes a few reads and writes.
 
 pub mod audit;
+pub mod backlog;
 mod changes;
 mod creates;
 mod dependencies;
@@ -59,11 +60,12 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, 
     }
     let mut conn = cx.pool.get().await?;
     let main = notice.account.account_id;
-    let (active, others): (Vec<_>, Vec<_>) = accounts::children(&mut conn, main)
+    // A suspended child gets its tasks too: they wait for its new token, or it would never hear of this.
+    let (taking_part, others): (Vec<_>, Vec<_>) = accounts::children(&mut conn, main)
         .await?
         .into_iter()
-        .partition(|child| child.status == Status::Active);
-    let children: Vec<Uuid> = active.iter().map(|child| child.account_id).collect();
+        .partition(|child| child.status != Status::Inactive);
+    let children: Vec<Uuid> = taking_part.iter().map(|child| child.account_id).collect();
     let news = News {
         main,
         children: &children,
@@ -179,8 +181,8 @@ fn summary(tasks: usize, left_out: usize) -> String {
     };
     match left_out {
         0 => tasks,
-        1 => format!("{tasks}; 1 child is not active"),
-        n => format!("{tasks}; {n} children are not active"),
+        1 => format!("{tasks}; 1 child is inactive"),
+        n => format!("{tasks}; {n} children are inactive"),
     }
 }
 
@@ -191,8 +193,8 @@ mod tests {
     #[test]
     fn the_summary_says_who_was_left_out() {
         assert_eq!(summary(3, 0), "3 sync tasks");
-        assert_eq!(summary(1, 1), "1 sync task; 1 child is not active");
-        assert_eq!(summary(0, 2), "0 sync tasks; 2 children are not active");
+        assert_eq!(summary(1, 1), "1 sync task; 1 child is inactive");
+        assert_eq!(summary(0, 2), "0 sync tasks; 2 children are inactive");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Stock hooks: they only say that stock has changed and where to read what (facts/moysklad.md 1.5).
 
+use super::super::accounts::Account;
 use super::super::api::{AccountApi, ApiError};
+use super::super::settings::StockSettings;
 use super::super::work::{Work, broken};
 use super::Source;
 use crate::queue::{HandlerError, Outcome};
@@ -58,7 +60,7 @@ struct Changed {
 /// Reads what has changed and tells it, and what has fallen below its minimum.
 pub(super) async fn run(
     source: &Source,
-    account: Uuid,
+    account: &Account,
     url: &str,
     api: &AccountApi,
     cx: &Work,
@@ -77,7 +79,9 @@ pub(super) async fn run(
         return Ok(Outcome::completed("no stock has changed"));
     }
     // Only the sum over all stores can be compared with the minimum.
-    let low = if report == REPORTS[0] { low(api, &changed).await? } else { Vec::new() };
+    let otherwise = StockSettings::of(account.role, &account.settings).ok().and_then(|stock| stock.low);
+    let low = if report == REPORTS[0] { low(api, &changed, otherwise).await? } else { Vec::new() };
+    let account = account.account_id;
     let items: Vec<Value> = changed
         .iter()
         .map(|item| {
@@ -99,7 +103,7 @@ pub(super) async fn run(
                         0 => source.event_id.clone(),
                         page => format!("{}/{page}", source.event_id),
                     };
-                    let source = Source { event_id, occurred_at: source.occurred_at };
+                    let source = Source { event_id, change: None, occurred_at: source.occurred_at };
                     let data = json!({"account_id": account, "items": items});
                     if source.emit(conn, event_type, &account.to_string(), data).await?
                         && !emitted.contains(&event_type)
@@ -117,8 +121,8 @@ pub(super) async fn run(
 
 type QueryOk<T> = diesel::QueryResult<T>;
 
-/// Products of which there is less than their minimum.
-async fn low(api: &AccountApi, changed: &[Changed]) -> Result<Vec<Value>, ApiError> {
+/// What there is less of than its minimum; where it has none, than `otherwise`.
+async fn low(api: &AccountApi, changed: &[Changed], otherwise: Option<u32>) -> Result<Vec<Value>, ApiError> {
     let mut minimums: HashMap<Uuid, Decimal> = HashMap::new();
     for items in changed.chunks(IDS) {
         let ids: Vec<String> = items.iter().map(|item| format!("id={}", item.assortment_id)).collect();
@@ -132,13 +136,19 @@ async fn low(api: &AccountApi, changed: &[Changed]) -> Result<Vec<Value>, ApiErr
             }
         }
     }
-    Ok(below(changed, &minimums))
+    Ok(below(changed, &minimums, otherwise))
 }
 
-fn below(changed: &[Changed], minimums: &HashMap<Uuid, Decimal>) -> Vec<Value> {
+fn below(changed: &[Changed], minimums: &HashMap<Uuid, Decimal>, otherwise: Option<u32>) -> Vec<Value> {
     let low = changed.iter().filter_map(|item| {
-        let minimum = minimums.get(&item.assortment_id).filter(|minimum| item.stock < **minimum)?;
-        Some(json!({"id": item.assortment_id, "stock": number(item.stock), "minimum": number(*minimum)}))
+        let own = minimums.get(&item.assortment_id).copied();
+        // Zero is what a product shows that was given none.
+        let minimum = match otherwise.map(Decimal::from) {
+            Some(otherwise) => own.filter(|own| !own.is_zero()).unwrap_or(otherwise),
+            None => own?,
+        };
+        let told = json!({"id": item.assortment_id, "stock": number(item.stock), "minimum": number(minimum)});
+        (item.stock < minimum).then_some(told)
     });
     low.collect()
 }
@@ -179,8 +189,14 @@ mod tests {
         ]);
         let changed: Vec<Changed> = serde_json::from_value(changed).unwrap();
         let minimums = [1, 2].map(|id| (Uuid::from_u128(id), Decimal::from(5))).into();
-        let low = below(&changed, &minimums);
+        let low = below(&changed, &minimums, None);
         assert_eq!(low, [json!({"id": Uuid::from_u128(1), "stock": number(changed[0].stock), "minimum": 5})]);
+        let ids = |otherwise| {
+            below(&changed, &minimums, otherwise).iter().map(|low| low["id"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Some(0)), [json!(Uuid::from_u128(1)), json!(Uuid::from_u128(3))]);
+        let none = [(Uuid::from_u128(3), Decimal::ZERO)].into();
+        assert_eq!(below(&changed, &none, Some(5)).len(), 2, "zero is no minimum of its own");
     }
 
     #[test]

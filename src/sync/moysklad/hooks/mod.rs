@@ -1,13 +1,14 @@
 //! The webhooks that accounts need: set up, checked, mended, removed.
 
 mod plan;
+mod stock;
 mod wire;
 
 pub(super) use plan::{Action, Wanted, of_child, of_main};
 
 use super::accounts::{self, Account, AccountError, Credentials, Role, Status};
 use super::api::{self, AccountApi, ApiError};
-use super::settings::{ChildSettings, SettingsError};
+use super::settings::{ChildSettings, MainSettings, SettingsError};
 use super::work::Work;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
@@ -93,18 +94,15 @@ impl Hooks {
         Self { work }
     }
 
-    /// Makes the secrets of these accounts' URLs; true if one is new. Every receiver must know it before the first webhook
-    /// comes: it takes [`crate::reload::POLL`] until they do.
-    pub async fn prepare(&self, accounts: &[Uuid]) -> Result<bool, HookError> {
+    /// Refuses what no account's setup could succeed with, before MoySklad is asked anything.
+    pub async fn prepare(&self, accounts: &[Uuid]) -> Result<(), HookError> {
         self.check_prefix()?;
         let mut conn = self.work.pool.get().await?;
-        let mut fresh = false;
         for id in accounts {
-            let (token, made) = accounts::ensure_hook_token(&mut conn, self.work.master_key(), *id).await?;
+            let token = accounts::ensure_hook_token(&mut conn, self.work.master_key(), *id).await?;
             Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
-            fresh |= made;
         }
-        Ok(fresh)
+        Ok(())
     }
 
     /// Makes the account's webhooks exactly those that its role and settings need. Those of others are never touched.
@@ -112,12 +110,21 @@ impl Hooks {
         self.check_prefix()?;
         let (credentials, own, needed) = self.look(id).await?;
         let api = self.api(&credentials).await?;
-        match self.make_so(&api, &own, &needed).await {
+        let stock = stock::wanted(&credentials.account)?;
+        let made = async {
+            let mut report = self.make_so(&api, &own, &needed).await?;
+            stock::make_so(&api, &own, stock, &mut report).await?;
+            Ok(report)
+        };
+        match made.await {
             Ok(report) => {
                 self.learn_uid(&api).await;
                 Ok(report)
             }
-            Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
+            Err(error) => Err(HookError::Api(match wire::of_account(&error) {
+                Some(remedy) => remedy.to_owned(),
+                None => told(&self.work, &credentials, error).await,
+            })),
         }
     }
 
@@ -127,9 +134,10 @@ impl Hooks {
         own: &Own,
         needed: &BTreeSet<Wanted>,
     ) -> Result<SetupReport, ApiError> {
-        let mut report = SetupReport { kept: needed.len(), ..SetupReport::default() };
         let mut there = wire::list(api).await?;
         let steps = plan::steps(&there, needed, own);
+        let amiss = steps.iter().filter(|step| !matches!(step, Step::Remove { .. })).count();
+        let mut report = SetupReport { kept: needed.len() - amiss, ..SetupReport::default() };
         let needless: Vec<Uuid> = steps
             .iter()
             .filter_map(|step| if let Step::Remove { id, .. } = step { Some(*id) } else { None })
@@ -142,16 +150,20 @@ impl Hooks {
                 Step::Create(wanted) => (wire::create(api, wanted, &own.url).await, wanted),
                 Step::Mend { id, wanted, .. } => (wire::mend(api, *id, wanted, &own.url).await, wanted),
             };
-            report.kept -= 1;
             match (done, step) {
                 (Ok(()), Step::Create(_)) => report.created += 1,
                 (Ok(()), _) => report.mended += 1,
                 (Err(error @ ApiError::TokenRefused { .. }), _) => return Err(error),
+                // The next one would be refused, too.
+                (Err(error), _) if wire::of_account(&error).is_some() => return Err(error),
                 // Somebody has just made the same one, another node perhaps: it is ours, whatever else it is.
                 (Err(error), Step::Create(_)) if error.code() == Some(30003) => {
                     there = wire::list(api).await?;
-                    self.adopt(api, own, wanted, &there).await?;
-                    report.mended += 1;
+                    if self.adopt(api, own, wanted, &there).await? {
+                        report.mended += 1;
+                    } else {
+                        report.problems.push(wire::explain(&error, wanted, &there, own));
+                    }
                 }
                 (Err(error), _) => report.problems.push(wire::explain(&error, wanted, &there, own)),
             }
@@ -159,19 +171,23 @@ impl Hooks {
         Ok(report)
     }
 
+    /// Mends ours among those that are there; false if there is none.
     async fn adopt(
         &self,
         api: &AccountApi,
         own: &Own,
         wanted: &Wanted,
         there: &[plan::Hook],
-    ) -> Result<(), ApiError> {
+    ) -> Result<bool, ApiError> {
+        let mut found = true;
         for step in plan::steps(there, &BTreeSet::from([*wanted]), own) {
-            if let Step::Mend { id, wanted, .. } = step {
-                wire::mend(api, id, &wanted, &own.url).await?;
+            match step {
+                Step::Mend { id, wanted, .. } => wire::mend(api, id, &wanted, &own.url).await?,
+                Step::Create(_) => found = false,
+                Step::Remove { .. } => {}
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Removes every webhook of this gateway from the account; those of others stay. Gives how many there were.
@@ -183,7 +199,7 @@ impl Hooks {
             let there = wire::list(&api).await?;
             let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
             wire::remove(&api, &ours).await?;
-            Ok(ours.len())
+            Ok(ours.len() + stock::delete_all(&api, &own).await?)
         };
         match removed.await {
             Ok(removed) => {
@@ -205,8 +221,10 @@ impl Hooks {
         }
         let (credentials, own, needed) = self.look(id).await?;
         let api = self.api(&credentials).await?;
-        let there = match wire::list(&api).await {
-            Ok(there) => there,
+        let stock = stock::wanted(&credentials.account)?;
+        let looked = async { Ok((wire::list(&api).await?, stock::flaws(&api, &own, stock).await?)) };
+        let (there, of_stock) = match looked.await {
+            Ok(found) => found,
             Err(error) => return Err(HookError::Api(told(&self.work, &credentials, error).await)),
         };
         let flaws = plan::steps(&there, &needed, &own).into_iter().map(|step| match step {
@@ -214,7 +232,7 @@ impl Hooks {
             Step::Mend { wanted, flaw, .. } => format!("{wanted}: {flaw}"),
             Step::Remove { what, .. } => format!("{what}: not needed"),
         });
-        Ok(flaws.collect())
+        Ok(flaws.chain(of_stock).collect())
     }
 
     /// An active account, the URL of its webhooks, and which it needs.
@@ -224,7 +242,7 @@ impl Hooks {
             return Err(HookError::NotActive(credentials.account.status.as_str()));
         }
         let mut conn = self.work.pool.get().await?;
-        let (token, _) = accounts::ensure_hook_token(&mut conn, self.work.master_key(), id).await?;
+        let token = accounts::ensure_hook_token(&mut conn, self.work.master_key(), id).await?;
         let own = Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
         let needed = needed(&mut conn, &credentials.account).await?;
         Ok((credentials, own, needed))
@@ -294,12 +312,19 @@ pub(super) async fn needed(
     let read = |account: &Account| {
         ChildSettings::read(&account.settings).map_err(|error| HookError::Settings(account.account_id, error))
     };
-    match account.role {
-        Role::Child => Ok(of_child(&read(account)?)),
+    let (mut needed, emitted) = match account.role {
+        Role::Child => {
+            let settings = read(account)?;
+            (of_child(&settings), settings.emit)
+        }
         Role::Main => {
             let children = accounts::children(conn, account.account_id).await?;
             let taking_part = children.iter().filter(|child| child.status != Status::Inactive);
-            Ok(of_main(&taking_part.map(read).collect::<Result<Vec<_>, _>>()?))
+            let own = MainSettings::read(&account.settings)
+                .map_err(|error| HookError::Settings(account.account_id, error))?;
+            (of_main(&taking_part.map(read).collect::<Result<Vec<_>, _>>()?), own.emit)
         }
-    }
+    };
+    needed.extend(plan::of_emitted(&emitted));
+    Ok(needed)
 }

@@ -1,6 +1,6 @@
 //! Which webhooks an account needs, and what is to be done so that it has those and no others of ours. Pure.
 
-use crate::sync::moysklad::settings::{ChildSettings, DocumentKind, EntityKind};
+use crate::sync::moysklad::settings::{ChildSettings, DocumentKind, Emitted, EntityKind};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 const MAX_URL: usize = 255;
 
 /// What a webhook tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::sync::moysklad) enum Action {
     Create,
     Update,
@@ -71,9 +71,21 @@ pub(in crate::sync::moysklad) fn of_child(settings: &ChildSettings) -> BTreeSet<
         kinds.flat_map(|kind| wanted(kind.keyword(), &[Action::Delete])).collect();
     if settings.orders.organization.is_some() {
         let documents = settings.orders.documents.iter();
-        needed.extend(documents.flat_map(|kind| wanted(kind.keyword(), &[Action::Create, Action::Update])));
+        let all = [Action::Create, Action::Update, Action::Delete];
+        needed.extend(documents.flat_map(|kind| wanted(kind.keyword(), &all)));
     }
     needed
+}
+
+/// What only subscribers are told of.
+pub(in crate::sync::moysklad) fn of_emitted(emitted: &BTreeSet<Emitted>) -> BTreeSet<Wanted> {
+    let all = [Action::Create, Action::Update, Action::Delete];
+    let of = |emitted: &Emitted| match emitted {
+        Emitted::Customers => wanted("counterparty", &all[..2]),
+        Emitted::Orders => wanted(DocumentKind::Customerorder.keyword(), &all),
+        Emitted::PurchaseOrders => wanted(DocumentKind::Purchaseorder.keyword(), &all[..1]),
+    };
+    emitted.iter().flat_map(of).collect()
 }
 
 /// The URL of an account's webhooks, and how to tell webhooks of this gateway from others.
@@ -97,7 +109,7 @@ impl Own {
         Ok(Self { bases, url })
     }
 
-    fn is_own(&self, url: &str) -> bool {
+    pub(super) fn is_own(&self, url: &str) -> bool {
         self.bases.iter().any(|base| {
             url.strip_prefix(base.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
@@ -280,8 +292,19 @@ mod tests {
             "catalog": {"entities": []},
             "orders": {"organization": Uuid::nil(), "documents": ["customerorder"], "status_back": true},
         }));
-        assert_eq!(names(of_child(&orders)), ["customerorder.CREATE", "customerorder.UPDATE"]);
+        assert_eq!(
+            names(of_child(&orders)),
+            ["customerorder.CREATE", "customerorder.UPDATE", "customerorder.DELETE"]
+        );
         assert_eq!(of_main(&[products, orders]).len(), 4);
+    }
+
+    #[test]
+    fn what_only_subscribers_are_told_of_is_asked_for() {
+        let emitted = BTreeSet::from([Emitted::Customers, Emitted::PurchaseOrders]);
+        let names: Vec<String> = of_emitted(&emitted).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["counterparty.CREATE", "counterparty.UPDATE", "purchaseorder.CREATE"]);
+        assert_eq!(of_emitted(&[Emitted::Orders].into()).len(), 3);
     }
 
     #[test]

@@ -68,24 +68,45 @@ pub(super) async fn remove(api: &AccountApi, ids: &[Uuid]) -> Result<(), ApiErro
     Ok(())
 }
 
-/// What an error of a webhook means to an operator.
+/// What an error means that any webhook of the account meets, and what an operator can do about it.
+pub(super) fn of_account(error: &ApiError) -> Option<&'static str> {
+    match error.code()? {
+        30004 => Some(
+            "the token is not an administrator's: set one of an administrator, or of a solution with useOwnWebhooks",
+        ),
+        30006 => {
+            Some("the account's tariff has no webhooks: take a paid tariff or the trial, then set up again")
+        }
+        _ => None,
+    }
+}
+
+/// What an error of a webhook means to an operator, and what to do about it.
 pub(super) fn explain(error: &ApiError, wanted: &Wanted, there: &[Hook], own: &Own) -> String {
     let reason = match error.code() {
-        Some(30004) => "the token is not an administrator's: only an administrator, or a solution with \
-                        useOwnWebhooks, may set up webhooks"
-            .to_owned(),
-        Some(30005) => "MoySklad takes no webhook to APP_URL: it must be a public URL".to_owned(),
-        Some(30006) => {
-            "the account's tariff has no webhooks: they need a paid tariff or the trial".to_owned()
+        Some(30003) => {
+            "MoySklad says that it is there already, but does not show it: delete it where it was made, in \
+                        another version of the API or by another user, then set up again"
+                .to_owned()
+        }
+        Some(30005) => {
+            "MoySklad takes no webhook to APP_URL: set a public URL there, then set up again".to_owned()
         }
         Some(30007) => match holders(there, wanted, own) {
-            hosts if hosts.is_empty() => "the account has no place for another one".to_owned(),
+            hosts if hosts.is_empty() => {
+                "no place is left for another one: remove one in MoySklad, then set up again".to_owned()
+            }
             hosts => {
                 format!("no place is left: webhooks to {} hold them; remove one there", hosts.join(", "))
             }
         },
-        Some(30008) => "MoySklad has no such webhook".to_owned(),
-        _ => error.to_string(),
+        Some(30000 | 30002 | 30008) => {
+            "MoySklad has no such webhook: nothing can be done, changes of this kind are found \
+                                by the sweep"
+                .to_owned()
+        }
+        Some(30009) => "MoySklad does not tell the changed fields here: please report this".to_owned(),
+        _ => of_account(error).map_or_else(|| error.to_string(), str::to_owned),
     };
     format!("{wanted}: {reason}")
 }

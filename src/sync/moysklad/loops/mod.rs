@@ -2,7 +2,8 @@
 //!
 //! The header that mutes own webhooks is the first line of defence. The second is here: what an account's own login did is
 //! not followed where nobody else uses that login, and an entity whose writes are answered by webhooks again and again is
-//! left alone for a while.
+//! left alone for a while: a webhook that follows an own write within ten minutes counts, one for each write, and more
+//! than `MOYSKLAD_LOOP_WRITES` of them in ten minutes trip the entity's breaker. What is to be written meanwhile waits.
 
 mod breaker;
 
@@ -10,11 +11,16 @@ pub use breaker::{Tripped, reset, tripped};
 pub(super) use breaker::{may_write, tidy, wrote};
 
 use super::accounts::{Account, Role};
-use super::notice::Notice;
-use super::reconcile;
+use super::notice::{Action, Notice};
 use super::settings::{ChildSettings, MainSettings};
+use super::{mappings, reconcile};
 use crate::queue::HandlerError;
 use crate::sync::Context;
+use crate::sync::tasks::BLOCKED;
+use chrono::Utc;
+use diesel_async::AsyncPgConnection;
+use std::time::Duration;
+use uuid::Uuid;
 
 /// Why nothing shall come of this notice: it is the echo of an own write. Counts it against its entity's breaker.
 pub(super) async fn refusal(notice: &Notice<'_>, cx: &Context) -> Result<Option<String>, HandlerError> {
@@ -23,12 +29,13 @@ pub(super) async fn refusal(notice: &Notice<'_>, cx: &Context) -> Result<Option<
         // Nobody sent it, so it is nobody's echo.
         return Ok(None);
     }
-    let entity = (account.account_id, notice.entity_type, notice.entity_id);
     let mut conn = cx.pool.get().await?;
-    if let Some(tripped) = breaker::hooked(&mut conn, entity, cx.loop_writes).await? {
+    for id in entities(notice, &mut conn).await? {
+        let entity = (account.account_id, notice.entity_type, id);
+        let Some(tripped) = breaker::hooked(&mut conn, entity, cx.loop_writes).await? else { continue };
         metrics::counter!("moysklad_loops_total").increment(1);
         tracing::warn!(
-            alert = "loop", account = %account.account_id, entity_type = notice.entity_type, entity = %notice.entity_id,
+            alert = "loop", account = %account.account_id, entity_type = notice.entity_type, entity = %id,
             until = %tripped.until,
             "own writes to this entity come back as webhooks: it is not written until then; `hookgate webhook reset-loop` \
              ends that"
@@ -36,6 +43,39 @@ pub(super) async fn refusal(notice: &Notice<'_>, cx: &Context) -> Result<Option<
     }
     Ok(is_own(account, notice.uid.as_deref())
         .then(|| "the gateway's own login did it: the echo of a write".to_owned()))
+}
+
+/// The entity itself; and where a child has deleted it also that of main which it followed, as whose counterpart it would
+/// be made again under a new id each time.
+async fn entities(notice: &Notice<'_>, conn: &mut AsyncPgConnection) -> Result<Vec<Uuid>, HandlerError> {
+    let account = &notice.account;
+    let mut ids = vec![notice.entity_id];
+    if let (Action::Delete, Some(main)) = (notice.action, account.parent_account_id) {
+        ids.extend(
+            mappings::main_of(conn, account.account_id, main, notice.entity_type, notice.entity_id).await?,
+        );
+    }
+    Ok(ids)
+}
+
+/// To be asked before the write of one entity: notes it, or lets the work wait until the entity's breaker is reset.
+pub(super) async fn before_write(
+    conn: &mut AsyncPgConnection,
+    account: Uuid,
+    entity_type: &str,
+    id: Uuid,
+) -> Result<(), HandlerError> {
+    let Some(until) = may_write(conn, account, entity_type, &[id]).await?.remove(&id) else {
+        return wrote(conn, account, entity_type, &[id]).await;
+    };
+    Err(HandlerError::Defer {
+        after: (until - Utc::now()).to_std().unwrap_or(Duration::ZERO),
+        reason: format!(
+            "{BLOCKED}: own writes to {entity_type} {id} of account {account} come back as webhooks; it is not written \
+             until {}; `hookgate webhook reset-loop` ends that",
+            until.to_rfc3339()
+        ),
+    })
 }
 
 /// Whether this was done with the account's own token. A person's login counts only where the settings say that no person

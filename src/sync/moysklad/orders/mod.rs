@@ -14,6 +14,7 @@ mod goods;
 mod header;
 mod held;
 mod lines;
+mod log;
 mod party;
 mod read;
 mod states;
@@ -80,7 +81,8 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, 
             transfer_task(&notice.account, kind, notice.entity_id, &cause).into_iter().collect()
         }
         (Role::Main, Some(kind)) => {
-            if kind.keyword() != ORDER || notice.action != Action::Update {
+            // A sweep may find the copy of an order newly made, and its state changed since.
+            if kind.keyword() != ORDER || notice.action == Action::Delete {
                 return Ok(Outcome::ignored("documents flow from child to main"));
             }
             if notice.updated_fields.as_ref().is_some_and(|fields| !fields.iter().any(|f| f == "state")) {

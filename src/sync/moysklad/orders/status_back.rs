@@ -4,7 +4,8 @@ use super::super::api::{AccountApi, ApiError};
 use super::super::notice::Notice;
 use super::super::settings::OrderSettings;
 use super::super::work::{Pair, Work, broken};
-use super::super::{accounts, loops};
+use super::super::{accounts, loops, mappings};
+use super::log::{Entry, Log};
 use super::states::{self, States};
 use super::store::{self, InStep, Source};
 use super::{ORDER, STATUS_BACK, read};
@@ -12,8 +13,11 @@ use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+
+/// In the place of a fingerprint: the child's document is not as it was last brought over.
+const OTHER: &[u8] = b"state brought back";
 
 /// A task for each child that follows the state of this order of main.
 pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTask>, HandlerError> {
@@ -31,7 +35,8 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTa
             entity_type: ORDER,
             entity_id: document.to_string(),
             operation: STATUS_BACK,
-            payload: json!({"main_account": main, "order": notice.entity_id}),
+            // After this the two states are in step: what brings the child's over must not look in between.
+            payload: json!({"main_account": main, "order": notice.entity_id, tasks::LANE_ACCOUNT: main}),
             dedupe_key: format!("{}/{child}/{document}/{STATUS_BACK}", notice.event.id),
             max_attempts: notice.max_attempts,
             priority: tasks::ORDERS,
@@ -50,7 +55,8 @@ pub(super) async fn run(
     (main, child): (&AccountApi, &AccountApi),
     cx: &Work,
 ) -> Result<Outcome, ApiError> {
-    let order: Uuid = task.payload["order"]
+    let started = Instant::now();
+    let order_id: Uuid = task.payload["order"]
         .as_str()
         .and_then(|id| id.parse().ok())
         .ok_or_else(|| HandlerError::GiveUp("the task does not name main's order".to_owned()))?;
@@ -59,7 +65,7 @@ pub(super) async fn run(
     }
     let source =
         Source { main_account: pair.main_id(), child_account: pair.child_id(), kind: ORDER, document };
-    let path = read::path(ORDER, order);
+    let path = read::path(ORDER, order_id);
     let order = match main.get("GET /entity/customerorder/{id}", &path, &[]).await {
         Err(ApiError::NotFound(_)) => return Ok(Outcome::completed("the order no longer exists in main")),
         order => order?,
@@ -86,6 +92,14 @@ pub(super) async fn run(
     };
     let changed = child_states.of(&current) != Some(target);
     if changed {
+        // Its webhook may be here before the reply.
+        let mut conn = cx.conn().await?;
+        loops::before_write(&mut conn, source.child_account, ORDER, document).await?;
+        // Or the child's return to the state before would look like what was last brought over.
+        if store::link(&mut conn, source).await.map_err(broken)?.is_some_and(|link| link.written.is_some()) {
+            mappings::note(&mut conn, source.key(order_id), Some(OTHER), None).await.map_err(broken)?;
+        }
+        drop(conn);
         let state = format!("{}/entity/customerorder/metadata/states/{}", child.base(), target.id);
         let state = json!({"meta": {"href": state, "type": "state", "mediaType": "application/json"}});
         child.update("PUT /entity/customerorder/{id}", &path, &json!({ "state": state })).await?;
@@ -93,8 +107,17 @@ pub(super) async fn run(
     let in_step = InStep { child: Some(target.name.clone()), main: Some(main_state.name.clone()) };
     let mut conn = cx.conn().await?;
     store::keep_in_step(&mut conn, source, &in_step).await.map_err(broken)?;
+    drop(conn);
     if changed {
-        loops::wrote(&mut conn, source.child_account, ORDER, &[document]).await?;
+        let entry = Entry {
+            order: order_id,
+            operation: "state brought back",
+            is_new: false,
+            applied: &["state".to_owned()],
+            skipped: &[],
+            error: None,
+        };
+        Log { cx, task, source, apis: [main, child], started }.write(entry).await?;
     }
     Ok(Outcome::completed(if changed { "state brought back" } else { "no change" }))
 }

@@ -4,15 +4,15 @@
 //! that was cut off is found by its `syncId`, lines that were added without an answer by what they are.
 
 use super::super::api::{AccountApi, ApiError, id_of_entity};
-use super::super::mappings;
 use super::super::metadata::FRESH;
 use super::super::settings::{DocumentKind, OrderSettings};
 use super::super::work::{Work, broken};
+use super::super::{loops, mappings};
 use super::amounts::{self, Vat};
 use super::diff;
 use super::header::{self, Header, Parties};
 use super::lines::{self, Wanted};
-
+use super::log::{Entry, Log};
 use super::read::{self, Document, PAGE};
 use super::states::{self, States};
 use super::store::{self, InStep, Link, Source};
@@ -22,7 +22,8 @@ use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
 use rust_decimal::Decimal;
 use serde_json::Value;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const CREATE: &str = "POST /entity/customerorder";
@@ -54,13 +55,15 @@ struct Target {
 impl Transfer<'_> {
     /// Reads the document and brings it to main.
     pub(super) async fn run(&self, task: &Task) -> Result<Outcome, ApiError> {
+        let apis = [&self.main, &self.child];
+        let log = Log { cx: self.cx, task, source: self.source, apis, started: Instant::now() };
         if let Some(wait) = held::still(self.cx, task, self.source).await? {
             return Err(wait.into());
         }
         let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
         let document = read::document(&self.child, self.source.kind, self.source.document).await?;
         let Some(document) = document else {
-            return self.gone(link).await.map(Outcome::completed);
+            return self.gone(link, &log).await.map(Outcome::completed);
         };
         let applicable = document.fields["applicable"].as_bool().unwrap_or(true);
         if link.is_none() && self.settings.only_applicable && !applicable {
@@ -92,6 +95,19 @@ impl Transfer<'_> {
             }
             done => done?,
         };
+        let skipped = if target.stateless { &["state: main has no such one".to_owned()][..] } else { &[] };
+        if !done.applied.is_empty() {
+            let entry = Entry {
+                order: done.order,
+                operation: &done.summary,
+                is_new: done.is_new,
+                applied: &done.applied,
+                skipped,
+                error: done.sums.as_ref().err().map(ToString::to_string),
+            };
+            log.write(entry).await?;
+        }
+        done.sums?;
         let mut conn = self.cx.conn().await?;
         mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint), None)
             .await
@@ -177,11 +193,14 @@ impl Transfer<'_> {
         let mut body = target.header.create(sync_id(self.source.child_account, self.source.document));
         let first: Vec<Value> = target.lines.iter().take(PAGE).map(Wanted::create).collect();
         body.insert("positions".to_owned(), first.into());
-        let created = self.main.create(CREATE, "/entity/customerorder", &body.into()).await?;
+        let created = self.main.create(CREATE, "/entity/customerorder", &body.clone().into()).await?;
         let order = id_of_entity(&created)?;
-        let key = self.source.key(order);
-        let document = self.source.document;
-        let new = mappings::insert(&mut *self.cx.conn().await?, key, document).await.map_err(broken)?;
+        let (key, document) = (self.source.key(order), self.source.document);
+        let mut conn = self.cx.conn().await?;
+        // Not before the write, as elsewhere: until now it had no id.
+        loops::wrote(&mut conn, self.source.main_account, ORDER, &[order]).await?;
+        let new = mappings::insert(&mut conn, key, document).await.map_err(broken)?;
+        drop(conn);
         if !new {
             return Err(HandlerError::Retry("another run has just linked this document".to_owned()).into());
         }
@@ -189,7 +208,12 @@ impl Transfer<'_> {
             let text = "main's order is in the bin: restore it there, or empty the bin, then retry";
             return Err(HandlerError::GiveUp(text.to_owned()).into());
         };
-        self.update(order, present, target, "created", true).await
+        let mut done = self.update(order, present, target, "created", true).await?;
+        let mut applied: BTreeSet<String> = body.into_iter().map(|(name, _)| name).collect();
+        applied.extend(done.applied);
+        done.applied = applied.into_iter().collect();
+        done.is_new = true;
+        Ok(done)
     }
 
     /// Makes main's order so; `unfinished`: an earlier write may have been cut off.
@@ -210,7 +234,13 @@ impl Transfer<'_> {
         if !quiet {
             // Should this run be cut off, the next one must not believe the old fingerprint.
             let mut conn = self.cx.conn().await?;
+            loops::before_write(&mut conn, self.source.main_account, ORDER, id).await?;
             mappings::note(&mut conn, self.source.key(id), None, None).await.map_err(broken)?;
+        }
+        let mut applied: Vec<String> =
+            header.iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
+        if !plan.is_done() {
+            applied.push("positions".to_owned());
         }
         if let Some(header) = header {
             self.main.update(UPDATE, &path, &header).await?;
@@ -220,18 +250,18 @@ impl Transfer<'_> {
         if !quiet {
             present = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
         }
-        sums::check(target.sum, &present, &plan.foreign)?;
+        let sums = sums::check(target.sum, &present, &plan.foreign);
         let summary = match (plan.foreign.len(), quiet && did == "updated") {
             (0, true) => "no change".to_owned(),
             (0, false) => did.to_owned(),
             (1, _) => format!("{did}; main's order has 1 line of its own"),
             (n, _) => format!("{did}; main's order has {n} lines of its own"),
         };
-        Ok(Done { order: id, summary })
+        Ok(Done { order: id, summary, is_new: false, applied, sums })
     }
 
     /// The document is gone in the child: main's order says so and does not count any more.
-    async fn gone(&self, link: Option<Link>) -> Result<String, ApiError> {
+    async fn gone(&self, link: Option<Link>, log: &Log<'_>) -> Result<String, ApiError> {
         let Some(link) = link else {
             return Ok("the document no longer exists in the child, and main does not know it".to_owned());
         };
@@ -246,10 +276,22 @@ impl Transfer<'_> {
         };
         let Some(body) = header::gone(&order) else { return Ok("no change".to_owned()) };
         let mut conn = self.cx.conn().await?;
+        loops::before_write(&mut conn, self.source.main_account, ORDER, link.order).await?;
         mappings::note(&mut conn, self.source.key(link.order), None, None).await.map_err(broken)?;
         drop(conn);
         self.main.update(UPDATE, &path, &body).await?;
-        Ok("deleted in the child: main's order is not applicable any more".to_owned())
+        let operation = "deleted in the child: main's order is not applicable any more";
+        let applied = ["applicable", "description"].map(str::to_owned);
+        let entry = Entry {
+            order: link.order,
+            operation,
+            is_new: false,
+            applied: &applied,
+            skipped: &[],
+            error: None,
+        };
+        log.write(entry).await?;
+        Ok(operation.to_owned())
     }
 }
 
@@ -257,4 +299,9 @@ impl Transfer<'_> {
 struct Done {
     order: Uuid,
     summary: String,
+    is_new: bool,
+    /// Names of the fields that were written; none: it was so already.
+    applied: Vec<String>,
+    /// Whether main adds it up to what the child does.
+    sums: Result<(), HandlerError>,
 }

@@ -19,15 +19,15 @@ pub(super) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Something is there that may have changed.
-    pub(super) fn there(&self, kind: &str, action: Action, entry: &Entry) -> NewEvent {
+    /// Something is there that may have changed; `told`: a webhook has told of that change.
+    pub(super) fn there(&self, kind: &str, action: Action, entry: &Entry, told: bool) -> NewEvent {
         let version = entry.updated.timestamp_millis().to_string();
-        self.event(kind, action, entry.id, &version, Some(entry.updated))
+        self.event(kind, action, entry.id, &version, Some(entry.updated), told)
     }
 
     /// Something is no longer there.
-    pub(super) fn gone(&self, kind: &str, id: Uuid) -> NewEvent {
-        self.event(kind, Action::Delete, id, "gone", None)
+    pub(super) fn gone(&self, kind: &str, id: Uuid, told: bool) -> NewEvent {
+        self.event(kind, Action::Delete, id, "gone", None, told)
     }
 
     fn event(
@@ -37,12 +37,16 @@ impl Search<'_> {
         id: Uuid,
         version: &str,
         occurred_at: Option<DateTime<Utc>>,
+        told: bool,
     ) -> NewEvent {
-        let body = json!({
+        let mut body = json!({
             "meta": {"type": kind, "href": format!("{}/entity/{kind}/{id}", self.base)},
             "action": action.word(),
             "accountId": self.account,
         });
+        if told {
+            body["told"] = true.into();
+        }
         NewEvent {
             id: Uuid::now_v7(),
             provider: "moysklad".to_owned(),
@@ -70,12 +74,13 @@ mod tests {
         let entry = |millis| Entry {
             id: Uuid::from_u128(2),
             updated: DateTime::from_timestamp_millis(millis).unwrap(),
+            created: None,
         };
-        let first = search.there("product", Action::Update, &entry(1));
+        let first = search.there("product", Action::Update, &entry(1), false);
         assert_eq!(first.event_type, "product.UPDATE");
-        assert_eq!(first.event_id, search.there("product", Action::Update, &entry(1)).event_id);
-        assert_ne!(first.event_id, search.there("product", Action::Update, &entry(2)).event_id);
-        assert_ne!(first.event_id, search.gone("product", entry(1).id).event_id);
+        assert_eq!(first.event_id, search.there("product", Action::Update, &entry(1), true).event_id);
+        assert_ne!(first.event_id, search.there("product", Action::Update, &entry(2), false).event_id);
+        assert_ne!(first.event_id, search.gone("product", entry(1).id, false).event_id);
         let body: Value = serde_json::from_slice(&first.body).unwrap();
         assert_eq!(body["accountId"], Uuid::from_u128(1).to_string());
         assert!(body.get("updatedFields").is_none());

@@ -60,7 +60,7 @@ pub struct Progress {
     pub found: u64,
     /// As many as there are, as far as that is known.
     pub expected: u64,
-    /// Changes that wait for their turn, one for each entity and child.
+    /// Changes that wait for their turn, one for each entity and child; and those whose images do.
     pub waiting: u64,
     /// Sync tasks of the children that are still to be done.
     pub tasks: u64,
@@ -188,6 +188,8 @@ impl Import {
         let counts: Counts = diesel::sql_query(
             "SELECT
                  (SELECT count(*) FROM moysklad_changes WHERE status = 'waiting' AND main_account = $1
+                     AND child_account = ANY ($2))
+                 + (SELECT count(*) FROM moysklad_images WHERE status = 'waiting' AND main_account = $1
                      AND child_account = ANY ($2)) AS waiting,
                  (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')
                      AND account_id = ANY ($2)) AS tasks,
@@ -280,6 +282,7 @@ impl Import {
             subject: &subject,
             source_provider: HOOKGATE,
             source_event_id: source,
+            once_for: None,
             occurred_at: None,
             data,
         };

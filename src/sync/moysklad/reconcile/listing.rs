@@ -19,6 +19,8 @@ pub(super) const IDS: usize = 60;
 pub(super) struct Entry {
     pub(super) id: Uuid,
     pub(super) updated: DateTime<Utc>,
+    /// Documents and counterparties tell it, goods do not.
+    pub(super) created: Option<DateTime<Utc>>,
 }
 
 /// Where a list goes on. There is no snapshot, and an offset alone would skip rows while others change: pages are told
@@ -93,13 +95,13 @@ fn entries(reply: &Value, kind: &str) -> Result<Vec<Entry>, ApiError> {
         let id = row["id"].as_str()?.parse().ok()?;
         // Folders may come without a time of change; then each sweep looks at all of them.
         let updated = row["updated"].as_str().and_then(from_moscow).unwrap_or(DateTime::UNIX_EPOCH);
-        Some(Entry { id, updated })
+        Some(Entry { id, updated, created: row["created"].as_str().and_then(from_moscow) })
     };
     Ok(rows.iter().map(read).collect::<Option<Vec<_>>>().ok_or_else(unreadable)?)
 }
 
 fn can_be_archived(kind: &str) -> bool {
-    matches!(kind, "product" | "variant" | "bundle" | "service")
+    matches!(kind, "product" | "variant" | "bundle" | "service" | "counterparty")
 }
 
 /// For logs and metrics, which want few different names.
@@ -113,6 +115,7 @@ fn route(kind: &str) -> &'static str {
         "customerorder" => "GET /entity/customerorder",
         "retaildemand" => "GET /entity/retaildemand",
         "purchaseorder" => "GET /entity/purchaseorder",
+        "counterparty" => "GET /entity/counterparty",
         _ => "GET /entity/{type}",
     }
 }
@@ -135,7 +138,7 @@ mod tests {
     }
 
     fn entry(n: u128, updated: &str) -> Entry {
-        Entry { id: Uuid::from_u128(n), updated: at(updated) }
+        Entry { id: Uuid::from_u128(n), updated: at(updated), created: None }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod import;
 mod listing;
 mod schedule;
 mod sweep;
+mod told;
 mod watch;
 
 pub use import::{Import, ImportError, Progress};

@@ -130,6 +130,16 @@ pub(super) async fn finish(
     Ok(())
 }
 
+/// Gives back every turn of a node that stops: another one, or the same after its start, begins it anew.
+pub(super) async fn release(conn: &mut AsyncPgConnection, owner: Uuid) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE moysklad_sweeps SET lease_until = NULL, lease_owner = NULL, due_at = now() WHERE lease_owner = $1",
+    )
+    .bind::<SqlUuid, _>(owner)
+    .execute(conn)
+    .await
+}
+
 impl Turn {
     /// Keeps a turn of this job.
     pub(super) async fn extend(

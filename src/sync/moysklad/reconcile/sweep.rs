@@ -3,6 +3,7 @@
 use super::found::Search;
 use super::listing::{self, Entry, IDS, Place};
 use super::schedule::{Job, Turn};
+use super::told::Told;
 use crate::db::schema::moysklad_mappings::dsl;
 use crate::inbox::{self, NewEvent};
 use crate::queue::HandlerError;
@@ -11,7 +12,7 @@ use crate::sync::moysklad::api::{AccountApi, ApiError};
 use crate::sync::moysklad::catalog::{self, ARCHIVED};
 use crate::sync::moysklad::hooks::{self, Action, HookError};
 use crate::sync::moysklad::work::{Work, broken};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +49,7 @@ pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found
         let sweep = Sweep { work, turn, owner, api: work.api(&credentials)?, credentials: &credentials };
         let mut found = Found::default();
         for (kind, actions) in &kinds {
-            if actions.contains(&Action::Update) {
+            if actions.contains(&Action::Update) || actions.contains(&Action::Create) {
                 found.changed += sweep.changed(kind).await?;
             }
             if actions.contains(&Action::Delete) {
@@ -76,26 +77,47 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
+    /// Every change before this was seen by an earlier sweep.
+    fn since(&self) -> DateTime<Utc> {
+        self.turn.seen_until - OVERLAP
+    }
+
+    /// What webhooks told of these since then.
+    async fn told(
+        &self,
+        conn: &mut AsyncPgConnection,
+        kind: &str,
+        entries: &[Entry],
+    ) -> Result<Told, ApiError> {
+        let ids: Vec<Uuid> = entries.iter().map(|entry| entry.id).collect();
+        Told::since(conn, self.since(), kind, &ids).await.map_err(broken)
+    }
+
     fn search(&self) -> Search<'_> {
         Search { account: self.turn.account_id, base: self.api.base() }
     }
 
     /// Brings in what has changed since the last sweep.
     async fn changed(&self, kind: &str) -> Result<usize, ApiError> {
-        let mut place = Some(Place::since(self.turn.seen_until - OVERLAP));
+        let mut place = Some(Place::since(self.since()));
         let mut found = 0;
         while let Some(here) = place {
             let page = listing::page(&self.api, kind, &here).await?;
             let mut conn = self.work.conn().await?;
             let new = self.not_mapped(&mut conn, kind, &page.entries).await.map_err(broken)?;
+            let told = self.told(&mut conn, kind, &page.entries).await?;
             let search = self.search();
             let events: Vec<NewEvent> = page
                 .entries
                 .iter()
                 .map(|entry| {
                     // What a filter leaves out on its way to a child is judged when it is created.
-                    let action = if new.contains(&entry.id) { Action::Create } else { Action::Update };
-                    search.there(kind, action, entry)
+                    let is_new = match entry.created {
+                        Some(created) => created >= self.since(),
+                        None => new.contains(&entry.id),
+                    };
+                    let action = if is_new { Action::Create } else { Action::Update };
+                    search.there(kind, action, entry, told.there(entry, action))
                 })
                 .collect();
             found += self.store(&mut conn, &events).await?;
@@ -171,8 +193,11 @@ impl Sweep<'_> {
             return Err(HandlerError::GiveUp(text).into());
         }
         let search = self.search();
-        let events: Vec<NewEvent> = missing.iter().map(|id| search.gone(kind, *id)).collect();
-        self.store(&mut *self.work.conn().await?, &events).await
+        let mut conn = self.work.conn().await?;
+        let ids: Vec<Uuid> = missing.iter().copied().collect();
+        let told = Told::since(&mut conn, self.since(), kind, &ids).await.map_err(broken)?;
+        let events: Vec<NewEvent> = ids.iter().map(|id| search.gone(kind, *id, told.gone(*id))).collect();
+        self.store(&mut conn, &events).await
     }
 
     /// Ids of this account that have a counterpart.

@@ -10,17 +10,33 @@ use crate::sync::moysklad::work::Work;
 use crate::sync::moysklad::worker::SyncTasks;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Runs until it is dropped. Shares the limits of `tasks`, so that both together stay within MoySklad's.
-pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>) {
+/// Runs until `stop`, and then lets others have its turn. Shares the limits of `tasks`, so that both together stay within
+/// MoySklad's.
+pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>, stop: CancellationToken) {
     let (work, times) = (tasks.work(), settings.moysklad_watch);
     let watch = Watch { hooks: Hooks::of(work.clone()), work, owner: Uuid::new_v4() };
-    tokio::join!(
-        watch.each(Job::Hooks, times.hook_check),
-        watch.each(Job::Reconcile, times.reconcile),
-        tidy(&watch.work),
-    );
+    let all = async {
+        tokio::join!(
+            watch.each(Job::Hooks, times.hook_check),
+            watch.each(Job::Reconcile, times.reconcile),
+            tidy(&watch.work),
+        )
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = all => {}
+    }
+    if let Ok(mut conn) = watch.work.pool.get().await
+        && let Err(error) = schedule::release(&mut conn, watch.owner).await
+    {
+        tracing::warn!(
+            error = crate::db::error_kind(&error),
+            "a turn that was cut off is kept until its lease ends"
+        );
+    }
 }
 
 struct Watch {

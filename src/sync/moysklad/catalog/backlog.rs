@@ -1,0 +1,68 @@
+//! What children do not have yet, as operators see it.
+
+use crate::db::schema::moysklad_changes::{self, dsl};
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Every status that a change can have.
+pub const STATUSES: [&str; 3] = ["waiting", "blocked", "failed"];
+
+/// An entity of main that a child does not have as it is now.
+#[derive(Debug, Clone, Serialize, ToSchema, Queryable, Selectable)]
+#[diesel(table_name = moysklad_changes, check_for_backend(Pg))]
+pub struct BacklogItem {
+    /// Where it comes from.
+    pub main_account: Uuid,
+    /// Who does not have it.
+    pub child_account: Uuid,
+    /// `product`, …
+    pub entity_type: String,
+    /// Id in main.
+    pub main_id: Uuid,
+    /// What was done in main, by the last event that told of it.
+    pub operation: String,
+    /// `waiting` for its turn, `blocked` until another entity is there, `failed` until a person has looked.
+    pub status: String,
+    /// What is in the way, if anything is.
+    pub error: Option<String>,
+    /// The task whose retry takes a failed one up again.
+    pub failed_task: Option<Uuid>,
+    /// Since when the child does not have it.
+    pub created_at: DateTime<Utc>,
+    /// When it is looked at.
+    pub due_at: DateTime<Utc>,
+}
+
+/// Which to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// One of [`STATUSES`].
+    pub status: Option<String>,
+    /// Only those of this child.
+    pub account: Option<Uuid>,
+}
+
+/// The oldest first, at most `limit`.
+pub async fn list(
+    conn: &mut AsyncPgConnection,
+    filter: &Filter,
+    limit: i64,
+) -> QueryResult<Vec<BacklogItem>> {
+    let mut query = dsl::moysklad_changes
+        .select(BacklogItem::as_select())
+        .order((dsl::created_at, dsl::child_account, dsl::entity_type, dsl::main_id))
+        .limit(limit)
+        .into_boxed();
+    if let Some(status) = &filter.status {
+        query = query.filter(dsl::status.eq(status));
+    }
+    if let Some(account) = filter.account {
+        query = query.filter(dsl::child_account.eq(account));
+    }
+    query.load(conn).await
+}

@@ -1,0 +1,269 @@
+//! The task of a child: looks at all that is noted, one entity after another, and says what became of each.
+
+use super::copy::{Copied, Copy};
+use super::pending::{self, Pending};
+use super::plan::{Image, MOST, Plan};
+use super::{list, schedule};
+use crate::queue::{HandlerError, Outcome};
+use crate::sync::moysklad::api::{AccountApi, ApiError};
+use crate::sync::moysklad::catalog::audit::{self, SyncLogEntry};
+use crate::sync::moysklad::mappings::Key;
+use crate::sync::moysklad::settings::{ChildSettings, EntityKind};
+use crate::sync::moysklad::work::{Pair, Work, broken};
+use crate::sync::tasks::{self, Task};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Whoever finds all places taken asks again after this time.
+const TAKEN: Duration = Duration::from_secs(5);
+/// What is left after this time is another run's: a worker is not held for long.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Failures that may pass, one after another, after which this run ends.
+const PATIENCE: usize = 3;
+/// Failures and images left out that an outcome names.
+const NAMED: usize = 3;
+
+struct Run<'a> {
+    cx: &'a Work,
+    task: &'a Task,
+    pair: &'a Pair,
+    main: AccountApi,
+    child: AccountApi,
+    entries: Vec<SyncLogEntry>,
+    /// What was done, and to how many.
+    done: BTreeMap<&'static str, usize>,
+    /// Images that were uploaded.
+    uploaded: usize,
+    left_out: Vec<String>,
+    failed: Vec<String>,
+    /// The first failure that may pass.
+    passing: Option<String>,
+}
+
+/// Runs the task of a child.
+pub(in crate::sync::moysklad) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, ApiError> {
+    // Contents are large, and this work is nobody's first: few of these tasks run at once.
+    let Ok(_place) = cx.image_places.try_acquire() else {
+        let reason = "images of other accounts are being copied".to_owned();
+        return Err(HandlerError::Defer { after: TAKEN, reason }.into());
+    };
+    let settings = ChildSettings::read(&pair.child.account.settings).map_err(|error| {
+        HandlerError::GiveUp(format!("the child's settings are unreadable ({error}): mend them, then retry"))
+    })?;
+    let (main, child) = (pair.main_id(), pair.child_id());
+    let due = {
+        let mut conn = cx.conn().await?;
+        tasks::give_up_key(&mut conn, task.id).await.map_err(broken)?;
+        if !settings.catalog.images {
+            pending::forget(&mut conn, main, child).await.map_err(broken)?;
+            return Ok(Outcome::ignored("the child's settings say that it takes no images"));
+        }
+        pending::due(&mut conn, main, child, task.id).await.map_err(broken)?
+    };
+    let mut run = Run {
+        cx,
+        task,
+        pair,
+        main: cx.api(&pair.main)?,
+        child: cx.api(&pair.child)?,
+        entries: Vec::new(),
+        done: BTreeMap::new(),
+        uploaded: 0,
+        left_out: Vec::new(),
+        failed: Vec::new(),
+        passing: None,
+    };
+    let result = run.all(due).await;
+    run.flush().await?;
+    result?;
+    // It runs again by itself.
+    if let Some(text) = run.passing {
+        return Err(HandlerError::Retry(text).into());
+    }
+    let mut conn = cx.conn().await?;
+    schedule(&mut conn, main, child, cx.settings.worker.max_attempts).await.map_err(broken)?;
+    Ok(run.outcome()?)
+}
+
+impl Run<'_> {
+    async fn all(&mut self, due: Vec<Pending>) -> Result<(), ApiError> {
+        let started = Instant::now();
+        let mut kinds: BTreeMap<EntityKind, Vec<Pending>> = BTreeMap::new();
+        for pending in due {
+            kinds.entry(pending.kind).or_default().push(pending);
+        }
+        let mut passing = 0;
+        for (kind, some) in kinds {
+            let ids: Vec<Uuid> = some.iter().map(|pending| pending.main_id).collect();
+            let mut lists = list::read(&self.main, kind, &ids).await?;
+            for pending in some {
+                if started.elapsed() > LONGEST {
+                    return Ok(());
+                }
+                match self.one(&pending, &mut lists).await {
+                    Ok(()) => passing = 0,
+                    Err(ApiError::Work(HandlerError::Retry(text))) => {
+                        self.passing.get_or_insert(text);
+                        passing += 1;
+                        if passing == PATIENCE {
+                            return Ok(());
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An error is one that may pass, or that concerns all; what is wrong with this one is noted with it.
+    async fn one(
+        &mut self,
+        pending: &Pending,
+        lists: &mut HashMap<Uuid, Vec<Image>>,
+    ) -> Result<(), ApiError> {
+        let (began, before) = (Instant::now(), self.calls());
+        let Some(images) = lists.remove(&pending.main_id) else {
+            // Its deletion is the catalogue's affair.
+            return self.end(pending, "gone from main").await;
+        };
+        let key = self.key(pending);
+        let mut copy = Copy {
+            cx: self.cx,
+            main: &self.main,
+            child: &self.child,
+            key,
+            child_id: pending.child_id,
+            plan: Plan::new(&images, &pending.copied),
+            written: false,
+        };
+        let result = copy.run().await;
+        let mut refusals = copy.plan.refusals();
+        let told = Plan::new(&images, &pending.copied).refusals() == refusals;
+        if images.len() > MOST {
+            refusals.push(format!("only the first {MOST} images"));
+        }
+        let entry = |operation: &str, error: Option<&str>, skipped: &[String]| {
+            self.entry(pending, operation, error, skipped, (began, before))
+        };
+        match result {
+            Ok(Copied::InStep) => {
+                if !told {
+                    let entry = entry("images left out", None, &refusals);
+                    self.entries.push(entry);
+                    self.left_out.extend(refusals);
+                }
+                self.end(pending, "no change").await
+            }
+            Ok(Copied::Written(uploaded)) => {
+                let entry = entry("images copied", None, &refusals);
+                self.entries.push(entry);
+                self.uploaded += uploaded;
+                self.left_out.extend(refusals);
+                self.end(pending, "copied").await
+            }
+            Ok(Copied::Held(until)) => {
+                let text = format!("held by its loop breaker until {}", until.to_rfc3339());
+                let entry = entry("held", Some(&text), &[]);
+                self.entries.push(entry);
+                *self.done.entry("held").or_default() += 1;
+                let mut conn = self.cx.conn().await?;
+                pending::postpone(&mut conn, key, until, &text).await.map_err(broken)
+            }
+            Err(ApiError::NotFound(_)) => self.end(pending, "gone from the child").await,
+            Err(ApiError::Work(HandlerError::GiveUp(text))) => {
+                let entry = entry("failed", Some(&text), &refusals);
+                self.entries.push(entry);
+                self.failed.push(format!("{} {}: {text}", pending.kind.keyword(), pending.main_id));
+                *self.done.entry("failed").or_default() += 1;
+                let mut conn = self.cx.conn().await?;
+                pending::fail(&mut conn, key, pending.version, &text, self.task.id).await.map_err(broken)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn end(&mut self, pending: &Pending, word: &'static str) -> Result<(), ApiError> {
+        *self.done.entry(word).or_default() += 1;
+        let mut conn = self.cx.conn().await?;
+        pending::done(&mut conn, self.key(pending), pending.version).await.map_err(broken)
+    }
+
+    fn key(&self, pending: &Pending) -> Key {
+        Key {
+            main_account: self.pair.main_id(),
+            child_account: self.pair.child_id(),
+            entity_type: pending.kind.keyword(),
+            main_id: pending.main_id,
+        }
+    }
+
+    /// Reads and writes so far.
+    fn calls(&self) -> (u32, u32) {
+        let ((r1, w1), (r2, w2)) = (self.main.counts(), self.child.counts());
+        (r1 + r2, w1 + w2)
+    }
+
+    fn entry(
+        &self,
+        pending: &Pending,
+        operation: &str,
+        error: Option<&str>,
+        skipped: &[String],
+        (began, before): (Instant, (u32, u32)),
+    ) -> SyncLogEntry {
+        let written = operation == "images copied";
+        let now = self.calls();
+        SyncLogEntry {
+            id: Uuid::now_v7(),
+            at: self.cx.clock.now(),
+            main_account: self.pair.main_id(),
+            child_account: self.pair.child_id(),
+            entity_type: pending.kind.keyword().to_owned(),
+            main_id: pending.main_id,
+            child_id: Some(pending.child_id),
+            task_id: Some(self.task.id),
+            event_id: pending.event,
+            operation: operation.to_owned(),
+            strategy: if written { "images" } else { "skipped" }.to_owned(),
+            received: None,
+            applied: if written { json!(["images"]) } else { json!([]) },
+            skipped: json!(skipped),
+            error: error.map(str::to_owned),
+            calls: f64::from(now.0 + now.1 - before.0 - before.1),
+            duration_ms: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), ApiError> {
+        let entries = std::mem::take(&mut self.entries);
+        audit::write(&mut *self.cx.conn().await?, &entries).await.map_err(broken)
+    }
+
+    fn outcome(&self) -> Result<Outcome, HandlerError> {
+        let named = |all: &[String]| {
+            let more = all.len().saturating_sub(NAMED);
+            let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
+            format!("{}{rest}", all.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; "))
+        };
+        if !self.failed.is_empty() {
+            return Err(HandlerError::GiveUp(format!(
+                "images of {} failed: {}",
+                self.failed.len(),
+                named(&self.failed)
+            )));
+        }
+        let done: Vec<String> = self.done.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        let mut text = match done.as_slice() {
+            [] => return Ok(Outcome::completed("no images were waiting")),
+            done => format!("images: {} ({} uploaded)", done.join(", "), self.uploaded),
+        };
+        if !self.left_out.is_empty() {
+            text = format!("{text}; skipped: {}", named(&self.left_out));
+        }
+        let (reads, writes) = self.calls();
+        Ok(Outcome::completed(format!("{text}; {reads} GETs, {writes} writes")))
+    }
+}

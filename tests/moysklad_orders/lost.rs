@@ -1,0 +1,100 @@
+//! Documents whose webhooks were lost, or came while nobody listened.
+
+use super::{ORIGIN, Shop, id, rows};
+use crate::support::observe::{counts, emitted};
+use serde_json::{Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A shop with its webhooks as `webhook setup` makes them, and a sweep every two seconds.
+async fn shop() -> Shop {
+    let shop = Shop::start_in(&[("MOYSKLAD_RECONCILE_MINUTES", "0.03")], |_, mut settings| {
+        settings["status_back"] = true.into();
+        settings
+    })
+    .await;
+    let (done, text) = shop.run(&["webhook", "setup", "--all"]);
+    assert!(done, "{text}");
+    shop
+}
+
+fn order(shop: &Shop, tea: Uuid, quantity: u32) -> Uuid {
+    let lines = json!([shop.line("product", tea, json!({"quantity": quantity, "price": 100}))]);
+    shop.create("customerorder", shop.document(lines, json!({})))
+}
+
+async fn main_when(shop: &Shop, what: &str, probe: impl Fn(&[Value]) -> bool) {
+    shop.sim.entities_when(what, shop.main, "customerorder", probe).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states() {
+    let mut shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    let (edited, deleted, followed) = (order(&shop, tea, 1), order(&shop, tea, 2), order(&shop, tea, 3));
+    shop.settle().await;
+    let copy_of = |shop: &Shop, sum: &str| {
+        let orders = shop.orders();
+        id(orders.iter().find(|order| order["sum"].to_string() == sum).unwrap())
+    };
+    let copy = copy_of(&shop, "300.0");
+
+    assert!(shop.gateway.terminate());
+    // Nobody listens there: each attempt fails at once.
+    shop.sim.resolve(ORIGIN, "http://127.0.0.1:9");
+    let new = order(&shop, tea, 7);
+    shop.sim.edit_in(shop.child, "customerorder", edited, json!({"description": "in a hurry"}));
+    shop.sim.person(shop.child).delete("customerorder", deleted).unwrap();
+    shop.set_state(shop.main, copy, "Подтвержден");
+    shop.gateway.restart();
+    shop.sim.resolve(ORIGIN, &shop.gateway.base.clone());
+
+    main_when(&shop, "the new order", |orders| orders.iter().any(|one| one["sum"].to_string() == "700.0"))
+        .await;
+    let has = |one: &Value, text: &str| one["description"].as_str().is_some_and(|told| told.contains(text));
+    main_when(&shop, "the edit", |orders| orders.iter().any(|one| has(one, "in a hurry"))).await;
+    main_when(&shop, "the delete", |orders| {
+        orders.iter().any(|one| one["applicable"] == false && has(one, "[deleted in the child account]"))
+    })
+    .await;
+    crate::support::wait::until("main's state to come back", Duration::from_secs(20), || async {
+        (shop.state(shop.child, followed) == "Подтвержден").then_some(())
+    })
+    .await;
+    shop.settle().await;
+    assert_eq!(shop.orders().len(), 4, "each once");
+    let told = emitted(&shop.gateway, &new.to_string()).await;
+    assert_eq!(told, counts(&[("sales_order.created", 1)]), "found, and told");
+    assert_eq!(emitted(&shop.gateway, &deleted.to_string()).await["sales_order.cancelled"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
+    let shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    let order = order(&shop, tea, 1);
+    shop.settle().await;
+    shop.set_state(shop.child, order, "Подтвержден");
+    let product = shop.sim.create_in(shop.main, "product", json!({"name": "Coffee"}));
+    shop.settle().await;
+    shop.sim.edit_in(shop.main, "product", product, json!({"name": "Strong coffee"}));
+    shop.settle().await;
+    let sweeps = || shop.gateway.log().matches("swept").count();
+    let seen = sweeps();
+    crate::support::wait::until("each account to be swept twice", Duration::from_secs(30), || async {
+        (sweeps() >= seen + 4).then_some(())
+    })
+    .await;
+    shop.settle().await;
+    let found = shop.count("SELECT count(*) AS rows FROM webhook_events WHERE event_id LIKE 'sweep:%'").await;
+    assert!(found >= 2, "sweeps look at everything once more");
+    let of_order = emitted(&shop.gateway, &order.to_string()).await;
+    assert_eq!(of_order, counts(&[("sales_order.created", 1), ("sales_order.confirmed", 1)]));
+    let of_product = emitted(&shop.gateway, &product.to_string()).await;
+    assert_eq!(of_product, counts(&[("product.created", 1), ("product.updated", 1)]));
+    assert_eq!(rows(&shop.order()).len(), 1);
+    assert_eq!(
+        shop.sim.writes(shop.main).iter().filter(|write| write.path.contains("customerorder")).count(),
+        2
+    );
+}
