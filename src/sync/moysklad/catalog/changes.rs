@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -138,14 +139,29 @@ pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) 
 
 type Place = (Uuid, Uuid, &'static str, Uuid);
 
-/// The child has it. If an event came meanwhile, the change stays.
+/// The child has these of one type: id in main, version. Those of which an event came meanwhile stay. To be called in a
+/// transaction.
 pub(super) async fn done(
     conn: &mut AsyncPgConnection,
-    (child, main, kind, main_id): Place,
-    version: i64,
+    (child, main, kind): (Uuid, Uuid, EntityKind),
+    changes: &HashMap<Uuid, i64>,
 ) -> QueryResult<()> {
-    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
-    diesel::delete(row).execute(conn).await?;
+    let of_kind = |ids: Vec<Uuid>| {
+        dsl::moysklad_changes
+            .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+            .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::main_id.eq_any(ids)))
+    };
+    // Locked in the order in which events note them, or the two could wait for each other for ever. In two steps: a delete
+    // that joins a list is planned so badly on a table without statistics that it takes seconds.
+    let now: Vec<(Uuid, i64)> = of_kind(changes.keys().copied().collect())
+        .order(dsl::main_id)
+        .select((dsl::main_id, dsl::version))
+        .for_update()
+        .load(conn)
+        .await?;
+    let unchanged =
+        now.into_iter().filter(|(id, version)| changes.get(id) == Some(version)).map(|(id, _)| id);
+    diesel::delete(of_kind(unchanged.collect())).execute(conn).await?;
     Ok(())
 }
 

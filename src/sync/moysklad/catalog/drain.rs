@@ -6,6 +6,7 @@
 use super::changes::{self, Change};
 use super::finish::Report;
 use super::routes::{path, path_of, routes};
+use super::settle::Unsettled;
 use super::strategy::Strategy;
 use super::task;
 use crate::queue::{HandlerError, Outcome};
@@ -38,6 +39,7 @@ pub(super) struct Drain<'a> {
     pub(super) child: AccountApi,
     pub(super) settings: CatalogSettings,
     pub(super) report: Report,
+    pub(super) unsettled: Unsettled,
     /// The folder in which each folder of main stands; read when a filter needs it.
     pub(super) parents: Option<HashMap<Uuid, Option<Uuid>>>,
 }
@@ -76,6 +78,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         child: cx.api(&pair.child)?,
         settings: settings.catalog,
         report: Report::new(Instant::now()),
+        unsettled: Unsettled::default(),
         parents: None,
     };
     let result = drain.all(due).await;
@@ -128,19 +131,20 @@ impl Drain<'_> {
         let mut entities = self.read(kind, &ids).await?;
         let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
         mappings.extend(self.made_unknown(kind, unknown).await?);
-        let mut there = Vec::new();
+        let (mut there, mut gone) = (Vec::new(), Vec::new());
         for change in changes {
             let mapping = mappings.remove(&change.main_id);
             match entities.remove(&change.main_id) {
-                None => self.gone(change, mapping).await?,
+                None => gone.push((change, mapping)),
                 Some(entity) => there.push((change, entity, mapping)),
             }
         }
-        if there.is_empty() {
-            return Ok(());
+        self.gone(kind, gone).await?;
+        if !there.is_empty() {
+            let items = self.items(kind, there).await?;
+            self.rounds(kind, items).await?;
         }
-        let items = self.items(kind, there).await?;
-        self.rounds(kind, items).await
+        self.settle().await
     }
 
     /// What the child shall hold of each; those that wait for another entity are noted and left out.

@@ -3,6 +3,7 @@
 //! Events only add to the changes that wait for a child ([`changes`]); one task of each child takes what has gathered
 //! ([`drain`]), so that a burst of events becomes a few reads and writes.
 
+mod archive;
 pub mod audit;
 pub mod backlog;
 mod changes;
@@ -14,12 +15,12 @@ mod finish;
 mod held;
 mod matching;
 mod routes;
+mod settle;
 mod strategy;
 mod take_over;
 mod writes;
 
 pub(super) use changes::News;
-pub(super) use finish::ARCHIVED;
 
 use super::accounts::{self, Role, Status};
 use super::api::ApiError;

@@ -9,8 +9,9 @@ use crate::inbox::{self, NewEvent};
 use crate::queue::HandlerError;
 use crate::sync::moysklad::accounts::{self, Credentials, Role, Status};
 use crate::sync::moysklad::api::{AccountApi, ApiError};
-use crate::sync::moysklad::catalog::{self, ARCHIVED};
+use crate::sync::moysklad::catalog;
 use crate::sync::moysklad::hooks::{self, Action, HookError};
+use crate::sync::moysklad::mappings::ARCHIVED;
 use crate::sync::moysklad::work::{Work, broken};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -181,6 +182,7 @@ impl Sweep<'_> {
             for entry in listing::among(&self.api, kind, ids).await? {
                 missing.remove(&entry.id);
             }
+            self.keep_turn(&mut *self.work.conn().await?).await?;
         }
         if missing.len() > MANY && missing.len() * 2 > mapped.len() {
             let text = format!(
