@@ -3,9 +3,11 @@
 mod accounts;
 mod attributes;
 mod audit;
+mod bans;
 mod bundles;
 mod catalog;
 mod cleared;
+mod deletes;
 mod fields;
 mod filters;
 mod first_create;

@@ -4,9 +4,9 @@
 //! written again; a create that was cut off is found by its `syncId`; a change is removed when the child has it.
 
 use super::changes::{self, Change};
-use super::dependencies::Obstacle;
 use super::finish::Report;
 use super::routes::{path, path_of, routes};
+use super::settle::Unsettled;
 use super::strategy::Strategy;
 use super::task;
 use crate::queue::{HandlerError, Outcome};
@@ -39,6 +39,7 @@ pub(super) struct Drain<'a> {
     pub(super) child: AccountApi,
     pub(super) settings: CatalogSettings,
     pub(super) report: Report,
+    pub(super) unsettled: Unsettled,
     /// The folder in which each folder of main stands; read when a filter needs it.
     pub(super) parents: Option<HashMap<Uuid, Option<Uuid>>>,
     /// Entities of main that the child is not to have, and why.
@@ -81,11 +82,13 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         child: cx.api(&pair.child)?,
         settings: settings.catalog,
         report: Report::new(Instant::now()),
+        unsettled: Unsettled::default(),
         parents: None,
         unwanted: HashMap::new(),
         called: HashSet::new(),
     };
     let result = drain.all(due).await;
+    let (main, child) = (pair.main_id(), pair.child_id());
     drain.flush().await?;
     drain.schedule_images().await?;
     result?;
@@ -95,12 +98,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         outcome => outcome,
     };
     let mut conn = cx.conn().await?;
-    let (main, child) = (pair.main_id(), pair.child_id());
-    let awaited = |(kind, id): &(EntityKind, Uuid)| Obstacle::Waits(*kind, *id).to_string();
-    let newcomers: Vec<String> = drain.report.newcomers.iter().map(awaited).collect();
-    if !newcomers.is_empty() {
-        changes::unblock(&mut conn, main, child, &newcomers).await.map_err(broken)?;
-    }
+    changes::unblock(&mut conn, main, child).await.map_err(broken)?;
     if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
         let next = task_for_the_rest(main, child, delay, cx);
         tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
@@ -140,19 +138,22 @@ impl Drain<'_> {
         }
         let mut mappings = self.mappings(kind, &ids).await?;
         let mut entities = self.read(kind, &ids).await?;
-        let mut there = Vec::new();
+        let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
+        mappings.extend(self.made_unknown(kind, unknown).await?);
+        let (mut there, mut gone) = (Vec::new(), Vec::new());
         for change in changes {
             let mapping = mappings.remove(&change.main_id);
             match entities.remove(&change.main_id) {
-                None => self.gone(change, mapping).await?,
+                None => gone.push((change, mapping)),
                 Some(entity) => there.push((change, entity, mapping)),
             }
         }
-        if there.is_empty() {
-            return Ok(());
+        self.gone(kind, gone).await?;
+        if !there.is_empty() {
+            let items = self.items(kind, there).await?;
+            self.rounds(kind, items).await?;
         }
-        let items = self.items(kind, there).await?;
-        self.rounds(kind, items).await
+        self.settle().await
     }
 
     /// What the child shall hold of each; those that wait for another entity are noted and left out.
@@ -212,14 +213,16 @@ impl Drain<'_> {
     }
 
     async fn rounds(&mut self, kind: EntityKind, mut items: Vec<Item>) -> Result<(), ApiError> {
+        let mut makes = false;
         for round in 0..ROUNDS {
             if items.is_empty() {
-                return Ok(());
+                break;
             }
             let mut again = Vec::new();
             if round == 0 {
                 let writes = self.decide(kind, items, &mut again).await?;
                 let writes = self.let_pass(kind, writes).await?;
+                makes |= self.note_creates(kind, &writes).await?;
                 let alone = writes.len() == 1;
                 let mut writes = writes.into_iter().peekable();
                 while writes.peek().is_some() {
@@ -235,10 +238,14 @@ impl Drain<'_> {
                 for item in items {
                     let writes = self.decide(kind, vec![item], &mut again).await?;
                     let writes = self.let_pass(kind, writes).await?;
+                    makes |= self.note_creates(kind, &writes).await?;
                     self.write_alone(writes, &mut again).await?;
                 }
             }
             items = again;
+        }
+        if makes {
+            self.forget_creates(kind).await?;
         }
         for item in items {
             self.fail(
