@@ -53,6 +53,14 @@ fn describe() {
         "Fetches of keys, certificates and verdicts by outcome"
     );
     metrics::describe_counter!("upstream_requests_total", "Calls to upstream APIs by status");
+    metrics::describe_counter!(
+        "upstream_held_total",
+        "Times that calls were held before an upstream bans for them, by reason"
+    );
+    metrics::describe_counter!(
+        "upstream_parallel_lowered_total",
+        "Times that fewer calls were allowed in flight because an upstream said so"
+    );
     metrics::describe_histogram!(
         "upstream_request_duration_seconds",
         "How long upstream APIs took to answer"

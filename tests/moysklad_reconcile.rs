@@ -1,6 +1,7 @@
 //! What no webhook told of: lost edits and deletes come over all the same; and the import of everything.
 
 mod import;
+mod large;
 mod sweep;
 
 use crate::moysklad_sync::{Franchise, ORIGIN};

@@ -1,7 +1,9 @@
 //! MoySklad, from a webhook of the main account to the products of its children.
 
 mod accounts;
+mod bans;
 mod catalog;
+mod deletes;
 mod images;
 mod loops;
 mod matching;

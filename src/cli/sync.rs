@@ -35,7 +35,7 @@ pub(super) enum SyncCommand {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Nothing has moved for this long: something holds it.
 const STALLED: Duration = Duration::from_secs(180);
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(500);
 
 impl From<ImportError> for CliError {
     fn from(error: ImportError) -> Self {
@@ -148,15 +148,17 @@ impl Show {
     }
 
     fn progress(&mut self, progress: Progress) {
-        let text = format!("{} changes wait, {} failed", progress.waiting, progress.failed);
+        let Progress { found, expected, done, waiting, failed, .. } = progress;
         match self {
             Self::Bar(bar) => {
-                bar.set_length(progress.expected);
-                bar.set_position(progress.found);
-                bar.set_message(text);
+                bar.set_length(expected);
+                bar.set_position(done);
+                bar.set_message(format!("{found} read, {waiting} changes wait, {failed} failed"));
             }
             Self::Lines(last) if *last != Some(progress) => {
-                print(&format!("{} of {} read from main, {text}", progress.found, progress.expected));
+                print(&format!(
+                    "{found} of {expected} read from main, {done} done; {waiting} changes wait, {failed} failed"
+                ));
                 *last = Some(progress);
             }
             Self::Lines(_) | Self::Nothing => {}

@@ -3,9 +3,11 @@
 //! Every setting has one name, that of its environment variable. In the file the same name stands in lower
 //! case, alone (`stripe_api_key = "…"`) or split at a table (`[stripe]` `api_key = "…"`).
 
+mod moysklad;
 mod source;
 mod upstreams;
 
+pub use moysklad::{Moysklad, MoyskladBans};
 pub use source::{Env, Source};
 pub use upstreams::{Keys, MoyskladWatch, Paypal, Sns, Twilio};
 
@@ -182,22 +184,6 @@ pub struct Stripe {
     pub requests_per_second: u32,
 }
 
-/// MoySklad.
-#[derive(Clone, Debug)]
-pub struct Moysklad {
-    /// `MOYSKLAD_WEBHOOK_TOKEN`, comma-separated while one is rotated.
-    pub webhook_tokens: Vec<SecretString>,
-    /// `MOYSKLAD_BASE_URL`, the whole prefix of the JSON API.
-    pub base_url: Url,
-    /// `MOYSKLAD_UNITS_PER_3S`: rate units of one account in three seconds.
-    pub units_per_3s: u32,
-    /// `MOYSKLAD_REQUEST_WEIGHT`: units of one request: 1 for a published solution, 4 for a user's token (from
-    /// 2026-12-01, 3 before; facts/moysklad.md 4.1).
-    pub request_weight: u32,
-    /// `MOYSKLAD_PARALLEL`: requests in flight for one account.
-    pub parallel: usize,
-}
-
 impl Settings {
     /// Reads the process's environment and the settings file.
     pub fn load() -> Result<Self, ConfigError> {
@@ -248,13 +234,7 @@ impl Settings {
             paypal: Paypal::read(source)?,
             twilio: Twilio::read(source)?,
             sns: Sns::read(source)?,
-            moysklad: Moysklad {
-                webhook_tokens: secrets(source, &["MOYSKLAD_WEBHOOK_TOKEN"]),
-                base_url: url(source, "MOYSKLAD_BASE_URL", "https://api.moysklad.ru/api/remap/1.2")?,
-                units_per_3s: positive(source, "MOYSKLAD_UNITS_PER_3S", 45)?,
-                request_weight: positive(source, "MOYSKLAD_REQUEST_WEIGHT", 4)?,
-                parallel: positive(source, "MOYSKLAD_PARALLEL", 5)? as usize,
-            },
+            moysklad: Moysklad::read(source)?,
             moysklad_watch: MoyskladWatch::read(source)?,
             log_json: match source.get("LOG_FORMAT").as_deref() {
                 None | Some("text") => false,

@@ -6,6 +6,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::time::Duration;
 
 /// One request to an upstream.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub struct Call {
     pub(super) body: Option<(&'static str, Bytes)>,
     pub(super) weight: u32,
     pub(super) repeatable: bool,
+    pub(super) timeout: Option<Duration>,
     pub(super) takes_redirect: bool,
 }
 
@@ -38,8 +40,16 @@ impl Call {
             body: None,
             weight: 1,
             repeatable,
+            timeout: None,
             takes_redirect: false,
         }
+    }
+
+    /// How long one try may take, from connecting to the last byte, instead of the policy's time.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     /// Whether it only reads.

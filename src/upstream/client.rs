@@ -1,5 +1,6 @@
 //! One upstream: its base URL, its policy and the way of one call through its tries.
 
+use super::guard::{Held, Thresholds};
 use super::pause::{Pause, backoff};
 use super::principal::{Admission, Principal, Principals, Refusal};
 use super::transport::{self, Lost};
@@ -7,7 +8,7 @@ use super::{Call, Redacted, Reply, UpstreamError, retry_after};
 use bytes::Bytes;
 use chrono::Utc;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Request};
+use reqwest::{Client, Method, Request};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,7 +31,7 @@ pub struct Policy {
     pub per: Duration,
     /// Units that may be spent at once; at most `units`.
     pub burst: u32,
-    /// Calls in flight for each principal.
+    /// Calls in flight for each principal; fewer for a while after a refusal that says so ([`Told::too_many_at_once`]).
     pub parallel: usize,
     /// How long a call may wait for its turn before it gives up with [`UpstreamError::RateLimited`].
     pub max_wait: Duration,
@@ -40,6 +41,19 @@ pub struct Policy {
     pub breaker_pause: Duration,
     /// Longest reply body in bytes.
     pub max_reply: usize,
+    /// What it bans a principal for, and from how many on calls are held instead.
+    pub thresholds: Thresholds,
+    /// Reads the body of a failure.
+    pub told: fn(&[u8]) -> Told,
+}
+
+/// What the body of a failure tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The upstream's own code: failures of one status and code are equal.
+    pub code: Option<u64>,
+    /// The call was refused (429) because others were in flight, not because there were too many lately.
+    pub too_many_at_once: bool,
 }
 
 impl Default for Policy {
@@ -55,6 +69,8 @@ impl Default for Policy {
             breaker_failures: 5,
             breaker_pause: Duration::from_secs(30),
             max_reply: 8 << 20,
+            thresholds: Thresholds::NONE,
+            told: |_| Told::default(),
         }
     }
 }
@@ -98,7 +114,7 @@ impl Upstream {
     pub async fn call(&self, principal: &str, call: Call) -> Result<Reply, UpstreamError> {
         let shared = &*self.0;
         let (upstream, route) = (shared.name, call.route);
-        let principal = shared.principals.get(principal);
+        let principal = &*shared.principals.get(principal);
         let mut budget = shared.policy.max_wait.min(retry_after::LONGEST);
         let mut tries =
             Tries { most: shared.policy.tries, repeatable: call.repeatable, failed: 0, refused: 0 };
@@ -107,12 +123,12 @@ impl Upstream {
         loop {
             let request = transport::request(&shared.base, &call);
             let request = request.ok_or(UpstreamError::BadPath { upstream, route })?;
-            let admission = match principal.admit(call.weight, &mut budget).await {
+            let admission = match principal.admit(&call, &mut budget).await {
                 Ok(admission) => admission,
                 // What went wrong with the upstream says more than that there is no time left to try again.
                 Err(refusal) => return Err(failure.unwrap_or_else(|| refusal.into_error(upstream))),
             };
-            let (error, wait) = match shared.attempt(&principal, admission, route, request, &tries).await {
+            let (error, wait) = match shared.attempt(principal, admission, route, request, &tries).await {
                 Ok(Answer { status, headers, body }) if (200..end).contains(&status) => {
                     return Ok(Reply { status, headers, body, upstream, route });
                 }
@@ -139,6 +155,14 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// How long a PUT of this path would be held now, if it would: it was written too often within a minute.
+    pub fn holds_put(&self, principal: &str, path: &str) -> Option<Duration> {
+        let (wait, _) = self.0.principals.get(principal).guard.holds(&Method::PUT, path)?;
+        Some(wait)
+    }
+}
+
 impl Shared {
     /// One try: sends, reads, and tells the principal's pause and circuit what came of it.
     async fn attempt(
@@ -150,8 +174,14 @@ impl Shared {
         tries: &Tries,
     ) -> Result<Answer, Lost> {
         let sent = Instant::now();
+        if let Some(held) = admission.last_before {
+            self.tell_held(principal, route, held);
+        }
         let result = self.exchange(&principal.pause, request, sent).await;
         self.record(route, &result, sent.elapsed(), tries);
+        if let Ok(Answer { status: status @ 400.., body, .. }) = &result {
+            self.failed(principal, route, *status, body, sent);
+        }
         match &result {
             // They say nothing about the upstream's health.
             Ok(Answer { status: 408 | 429, .. }) => {}
@@ -186,6 +216,36 @@ impl Shared {
         Ok(Answer { status, headers, body })
     }
 
+    /// Counts a failure against what the upstream bans for.
+    fn failed(&self, principal: &Principal, route: &str, status: u16, body: &[u8], sent: Instant) {
+        let upstream = self.name;
+        let told = (self.policy.told)(body);
+        if told.too_many_at_once
+            && let Some(parallel) = principal.slots.halve(sent)
+        {
+            metrics::counter!("upstream_parallel_lowered_total", "upstream" => upstream).increment(1);
+            tracing::info!(upstream, principal = principal.name, parallel, "fewer calls at once for a while");
+        }
+        if let Some(held) = principal.guard.answered(status, told.code) {
+            self.tell_held(principal, route, held);
+        }
+    }
+
+    fn tell_held(&self, principal: &Principal, route: &str, held: Held) {
+        let upstream = self.name;
+        metrics::counter!("upstream_held_total", "upstream" => upstream, "reason" => held.label())
+            .increment(1);
+        tracing::warn!(
+            alert = "ban",
+            upstream,
+            principal = principal.name,
+            route,
+            remedy = held.remedy(),
+            "{}: calls are held for a minute, before the upstream bans this principal",
+            held.reason()
+        );
+    }
+
     fn record(&self, route: &str, result: &Result<Answer, Lost>, took: Duration, tries: &Tries) {
         let upstream = self.name;
         let status = match result {
@@ -204,6 +264,7 @@ impl Refusal {
         match self {
             Self::Limited(after) => UpstreamError::RateLimited { upstream, after },
             Self::Broken(after) => UpstreamError::CircuitOpen { upstream, after },
+            Self::Held(after, held) => UpstreamError::Held { upstream, reason: held.reason(), after },
         }
     }
 }

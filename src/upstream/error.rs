@@ -36,6 +36,16 @@ pub enum UpstreamError {
         /// How long to wait.
         after: Duration,
     },
+    /// So many calls of this kind lately that the upstream might ban the principal; nothing was sent.
+    #[error("{upstream}: held back ({reason}), next call in {} ms", after.as_millis())]
+    Held {
+        /// Name of the upstream.
+        upstream: &'static str,
+        /// What there was too much of.
+        reason: &'static str,
+        /// How long to wait.
+        after: Duration,
+    },
     /// No reply: connection, TLS, timeout, broken body.
     #[error("{upstream}: {route}: {reason}")]
     Transport {
@@ -68,7 +78,9 @@ impl UpstreamError {
     /// How long to wait before any further call, where the error says so.
     pub fn wait(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { after, .. } | Self::CircuitOpen { after, .. } => Some(*after),
+            Self::RateLimited { after, .. } | Self::CircuitOpen { after, .. } | Self::Held { after, .. } => {
+                Some(*after)
+            }
             _ => None,
         }
     }
@@ -81,7 +93,8 @@ impl UpstreamError {
             Self::Unreadable { .. }
             | Self::Transport { .. }
             | Self::RateLimited { .. }
-            | Self::CircuitOpen { .. } => true,
+            | Self::CircuitOpen { .. }
+            | Self::Held { .. } => true,
         }
     }
 

@@ -6,13 +6,16 @@ mod call;
 mod client;
 mod credentials;
 mod error;
+mod guard;
 mod limit;
 mod pause;
 mod principal;
 mod retry_after;
+mod slots;
 mod transport;
 
 pub use call::{Call, Reply};
-pub use client::{Policy, Upstream};
+pub use client::{Policy, Told, Upstream};
 pub use credentials::{ClientCredentials, basic};
 pub use error::{Redacted, UpstreamError};
+pub use guard::{Held, Thresholds};

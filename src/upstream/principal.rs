@@ -1,14 +1,16 @@
 //! The state of each principal of one upstream: its slots, rate, pause and circuit.
 
-use super::Policy;
 use super::breaker::{Breaker, Pass};
+use super::guard::{Guard, Held};
 use super::limit::Rate;
 use super::pause::Pause;
 use super::retry_after::LONGEST;
+use super::slots::{Slot, Slots};
+use super::{Call, Policy};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as FairMutex, Semaphore, SemaphorePermit};
+use tokio::sync::Mutex as FairMutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Principals that are remembered at once, for each upstream.
@@ -18,12 +20,15 @@ const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// One account or token.
 pub(super) struct Principal {
-    slots: Semaphore,
+    /// As callers name it; no secret.
+    pub(super) name: String,
+    pub(super) slots: Slots,
     /// Held by the one caller that waits for the rate. A fair lock: first come, first served, so that light calls
     /// cannot starve a heavy one.
     turn: FairMutex<()>,
     rate: Rate,
     pub(super) pause: Pause,
+    pub(super) guard: Guard,
     breaker: Breaker,
 }
 
@@ -32,41 +37,57 @@ pub(super) struct Principal {
 pub(super) enum Refusal {
     Limited(Duration),
     Broken(Duration),
+    Held(Duration, Held),
 }
 
 /// Leave to make one try. Frees its slot when dropped.
 pub(super) struct Admission<'a> {
     pub(super) pass: Pass<'a>,
-    _slot: SemaphorePermit<'a>,
+    /// Further calls like this one are held from now on.
+    pub(super) last_before: Option<Held>,
+    _slot: Slot<'a>,
 }
 
 impl Principal {
-    fn new(policy: &Policy) -> Self {
+    fn new(name: &str, policy: &Policy) -> Self {
         Self {
-            slots: Semaphore::new(policy.parallel.clamp(1, Semaphore::MAX_PERMITS)),
+            name: name.to_owned(),
+            slots: Slots::new(policy.parallel),
             turn: FairMutex::new(()),
             rate: Rate::new(policy),
             pause: Pause::default(),
+            guard: Guard::new(policy.thresholds),
             breaker: Breaker::new(policy.breaker_failures, policy.breaker_pause),
         }
     }
 
-    /// Waits for the turn of a call of this weight, at most `budget`, from which the time waited is taken.
-    pub(super) async fn admit(&self, weight: u32, budget: &mut Duration) -> Result<Admission<'_>, Refusal> {
+    /// Waits for the turn of this call, at most `budget`, from which the time waited is taken.
+    pub(super) async fn admit(&self, call: &Call, budget: &mut Duration) -> Result<Admission<'_>, Refusal> {
         // What cannot succeed is refused at once instead of after a wait in the line.
         self.breaker.check().map_err(Refusal::Broken)?;
+        self.check_held(call)?;
         let paused = self.pause.remaining();
         if paused > *budget {
             return Err(Refusal::Limited(paused));
         }
         let deadline = Instant::now() + *budget;
-        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.acquire()).await else {
+        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.take()).await else {
             return Err(self.busy());
         };
-        self.take_turn(weight, deadline).await?;
+        self.take_turn(call.weight, deadline).await?;
         *budget = deadline.saturating_duration_since(Instant::now());
+        // Others may have met it meanwhile.
+        self.check_held(call)?;
         let pass = self.breaker.enter().map_err(Refusal::Broken)?;
-        Ok(Admission { pass, _slot: slot })
+        let last_before = self.guard.sent(&call.method, &call.path);
+        Ok(Admission { pass, last_before, _slot: slot })
+    }
+
+    fn check_held(&self, call: &Call) -> Result<(), Refusal> {
+        match self.guard.holds(&call.method, &call.path) {
+            Some((after, why)) => Err(Refusal::Held(after, why)),
+            None => Ok(()),
+        }
     }
 
     async fn take_turn(&self, weight: u32, deadline: Instant) -> Result<(), Refusal> {
@@ -119,7 +140,7 @@ impl Principals {
         if known.len() >= MOST {
             forget_idle(&mut known, used);
         }
-        let principal = Arc::new(Principal::new(&self.policy));
+        let principal = Arc::new(Principal::new(name, &self.policy));
         known.insert(name.to_owned(), Known { principal: principal.clone(), used });
         principal
     }
@@ -153,12 +174,13 @@ mod tests {
     }
 
     async fn admit(principal: &Principal, weight: u32) -> Result<Admission<'_>, Refusal> {
-        principal.admit(weight, &mut Duration::from_secs(5)).await
+        let call = Call::new(reqwest::Method::GET, "GET /x", "/x").weight(weight);
+        principal.admit(&call, &mut Duration::from_secs(5)).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_finds_no_slot_gives_up_after_its_budget() {
-        let principal = Principal::new(&policy());
+        let principal = Principal::new("a", &policy());
         let held = (admit(&principal, 1).await.unwrap(), admit(&principal, 1).await.unwrap());
         let start = Instant::now();
         let refused = admit(&principal, 1).await.err();
@@ -170,7 +192,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_cannot_fit_into_the_budget_is_refused_at_once() {
-        let principal = Principal::new(&policy());
+        let principal = Principal::new("a", &policy());
         principal.pause.extend(Duration::from_secs(6));
         let start = Instant::now();
         let refused = admit(&principal, 1).await.err();
@@ -180,16 +202,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_waited_is_taken_from_the_budget() {
-        let principal = Principal::new(&policy());
+        let principal = Principal::new("a", &policy());
         principal.pause.extend(Duration::from_secs(2));
         let mut budget = Duration::from_secs(5);
-        principal.admit(1, &mut budget).await.unwrap();
+        let call = Call::new(reqwest::Method::GET, "GET /x", "/x");
+        principal.admit(&call, &mut budget).await.unwrap();
         assert!(budget > Duration::from_millis(2_900) && budget <= Duration::from_secs(3), "{budget:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_heavy_call_is_not_starved_by_light_ones() {
-        let principal = Principal::new(&Policy { parallel: 10, units: 10, burst: 10, ..policy() });
+        let principal = Principal::new("a", &Policy { parallel: 10, units: 10, burst: 10, ..policy() });
         admit(&principal, 10).await.unwrap();
         let start = Instant::now();
         let heavy = async {
@@ -210,7 +233,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_goes_away_while_waiting_leaves_nothing_behind() {
-        let principal = Principal::new(&Policy { parallel: 1, ..policy() });
+        let principal = Principal::new("a", &Policy { parallel: 1, ..policy() });
         principal.pause.extend(Duration::from_secs(3));
         let waiting = timeout_at(Instant::now() + Duration::from_secs(1), admit(&principal, 1)).await;
         assert!(waiting.is_err());

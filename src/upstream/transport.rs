@@ -105,6 +105,7 @@ pub(super) fn request(base: &Url, call: &Call) -> Option<Request> {
         url.query_pairs_mut().extend_pairs(&call.query);
     }
     let mut request = Request::new(call.method.clone(), url);
+    *request.timeout_mut() = call.timeout;
     request.headers_mut().clone_from(&call.headers);
     if let Some((content_type, bytes)) = &call.body {
         request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));

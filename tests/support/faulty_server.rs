@@ -186,6 +186,11 @@ impl FaultyServer {
     pub fn most_in_flight(&self) -> usize {
         self.state.most_in_flight.load(Ordering::SeqCst)
     }
+
+    /// Begins to look for the most anew.
+    pub fn forget_most_in_flight(&self) {
+        self.state.most_in_flight.store(0, Ordering::SeqCst);
+    }
 }
 
 impl Drop for FaultyServer {

@@ -194,11 +194,20 @@ impl Gateway {
 
     /// Runs the same binary with the same settings: a command of the command line.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
+        self.prepared(arguments).output().unwrap()
+    }
+
+    /// Starts a command, to be looked at, or killed, while it runs.
+    pub fn begin_command(&self, arguments: &[&str]) -> Child {
+        self.prepared(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(arguments).env_clear().current_dir(self.dir.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.env("PATH", std::env::var("PATH").unwrap_or_default());
-        command.output().unwrap()
+        command
     }
 
     /// SIGKILL: no drain, no goodbye.

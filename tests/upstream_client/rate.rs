@@ -3,7 +3,10 @@
 use super::{after, first, get, ok, pair, policy, post};
 use crate::support::faulty_server::{Act, Answer};
 use futures_util::future::join_all;
-use hookgate::upstream::Policy;
+use hookgate::upstream::{Call, Policy, Thresholds, Told, UpstreamError};
+use reqwest::Method;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Milliseconds from `start` to each arrival.
@@ -164,4 +167,62 @@ async fn calls_refused_together_come_back_after_one_pause() {
     // Six doublings would not fit into the 5 s that a call may wait.
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(server.requests(), 12);
+}
+
+#[tokio::test]
+async fn too_many_at_once_makes_fewer_at_once() {
+    let told = |body: &[u8]| Told { code: None, too_many_at_once: body == b"busy" };
+    let refusal = Answer::status(429).header("X-Lognex-Retry-After", "1").body("busy");
+    let answers = Arc::new(AtomicBool::new(true));
+    let refuses = answers.clone();
+    let (server, upstream) = pair(Policy { parallel: 8, told, ..policy() }, move |_| {
+        let answer = if refuses.load(Ordering::SeqCst) { refusal.clone() } else { Answer::status(200) };
+        answer.after(Duration::from_millis(20)).into()
+    })
+    .await;
+    let _ = join_all((0..8).map(|_| upstream.call("a", get()))).await;
+    assert_eq!(server.most_in_flight(), 8);
+    answers.store(false, Ordering::SeqCst);
+    server.forget_most_in_flight();
+    let results = join_all((0..30).map(|_| upstream.call("a", get()))).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert!(server.most_in_flight() <= 4, "{}", server.most_in_flight());
+    server.forget_most_in_flight();
+    join_all((0..16).map(|_| upstream.call("b", get()))).await;
+    assert_eq!(server.most_in_flight(), 8, "another principal has its own");
+}
+
+#[tokio::test]
+async fn what_brings_a_ban_is_held_before_it_does() {
+    let told = |body: &[u8]| Told { code: Some(body.len() as u64), too_many_at_once: false };
+    let thresholds = Thresholds { equal_failures: 3, refusals: 100, writes_of_one: 100 };
+    let (server, upstream) = pair(Policy { thresholds, told, ..policy() }, |seen| {
+        Answer::status(412).body(if seen.number == 2 { "another" } else { "same" }).into()
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(upstream.call("a", get()).await.unwrap_err().status(), Some(412));
+    }
+    let start = Instant::now();
+    let held = upstream.call("a", post()).await.unwrap_err();
+    assert!(matches!(held, UpstreamError::Held { .. }) && held.is_retryable(), "{held}");
+    assert!(held.wait().unwrap() > Duration::from_secs(50) && start.elapsed() < Duration::from_secs(1));
+    assert_eq!(server.requests(), 4);
+    assert_eq!(upstream.call("b", get()).await.unwrap_err().status(), Some(412), "another has its own count");
+}
+
+#[tokio::test]
+async fn one_path_is_not_put_more_often_than_allowed_in_a_minute() {
+    let thresholds = Thresholds { writes_of_one: 2, ..Thresholds::NONE };
+    let (server, upstream) = pair(Policy { thresholds, ..policy() }, |_| ok()).await;
+    let put = |path: &str| Call::new(Method::PUT, "PUT /things/{id}", path.to_owned());
+    assert_eq!(upstream.holds_put("a", "/things/1"), None);
+    for _ in 0..2 {
+        upstream.call("a", put("/things/1")).await.unwrap();
+    }
+    assert!(matches!(upstream.call("a", put("/things/1")).await, Err(UpstreamError::Held { .. })));
+    assert!(upstream.holds_put("a", "/things/1").is_some());
+    upstream.call("a", put("/things/2")).await.unwrap();
+    upstream.call("a", get()).await.unwrap();
+    assert_eq!(server.requests(), 4);
 }

@@ -180,3 +180,11 @@ pub(super) fn closed_port() -> Url {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
 }
+
+#[tokio::test]
+async fn a_call_may_have_more_time_than_others() {
+    let hasty = Policy { timeout: Duration::from_millis(300), ..policy() };
+    let (_server, upstream) = pair(hasty, |_| Answer::status(200).after(Duration::from_secs(1)).into()).await;
+    assert_eq!(reason(upstream.call("a", get()).await), "timeout");
+    assert!(upstream.call("a", get().timeout(Duration::from_secs(20))).await.is_ok());
+}

@@ -24,12 +24,13 @@ pub(super) struct Principal {
     pub(super) login: Option<(String, String)>,
     pub(super) bucket: Bucket,
     pub(super) in_flight: usize,
+    pub(super) peak_in_flight: usize,
 }
 
 impl Principal {
     pub(super) fn new(token: &str, weight: u32) -> Self {
         let bucket = Bucket { weight, started: None, spent: 0 };
-        Self { token: token.to_owned(), is_dead: false, login: None, bucket, in_flight: 0 }
+        Self { token: token.to_owned(), is_dead: false, login: None, bucket, in_flight: 0, peak_in_flight: 0 }
     }
 }
 

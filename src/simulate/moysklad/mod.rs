@@ -226,6 +226,20 @@ impl Simulator {
         self.read(account, |account| account.traffic.peak_in_flight).unwrap_or_default()
     }
 
+    /// Most requests with this token of the account that were in flight at once.
+    pub fn peak_in_flight_of(&self, account: Uuid, token: &str) -> usize {
+        self.read(account, |account| {
+            let caller = account.principals.iter().find(|principal| principal.token == token);
+            caller.map_or(0, |principal| principal.peak_in_flight)
+        })
+        .unwrap_or_default()
+    }
+
+    /// How many requests with the account's tokens were answered, whatever the status.
+    pub fn answers(&self, account: Uuid) -> usize {
+        self.read(account, |account| account.traffic.answers).unwrap_or_default()
+    }
+
     /// Webhooks that were sent, or given up.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.world().deliveries.clone()

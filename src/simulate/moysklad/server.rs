@@ -223,7 +223,9 @@ impl Flight {
     fn begin(shared: &Arc<Shared>, account: usize, principal: usize) -> Self {
         let mut world = shared.world();
         let asked = &mut world.accounts[account];
-        asked.principals[principal].in_flight += 1;
+        let caller = &mut asked.principals[principal];
+        caller.in_flight += 1;
+        caller.peak_in_flight = caller.peak_in_flight.max(caller.in_flight);
         let traffic = &mut asked.traffic;
         traffic.in_flight += 1;
         traffic.peak_in_flight = traffic.peak_in_flight.max(traffic.in_flight);

@@ -34,6 +34,8 @@ pub struct Recorded {
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     pub(super) recorded: Vec<Recorded>,
+    /// Answers of any status, also 429.
+    pub(super) answers: usize,
     pub(super) in_flight: usize,
     pub(super) peak_in_flight: usize,
     pub(super) latency: Duration,
@@ -52,6 +54,7 @@ impl Traffic {
 
     /// Counts an answer; says so when the real one would ban the client for it.
     pub(super) fn count(&mut self, method: &Method, path: &str, status: u16, code: u64) -> Option<String> {
+        self.answers += 1;
         let now = Instant::now();
         while self.refusals.front().is_some_and(|refusal| now - refusal.0 > MINUTE) {
             self.refusals.pop_front();

@@ -1,11 +1,12 @@
 //! MoySklad's JSON API 1.2 as one account sees it: mandatory headers, loop prevention, what its errors mean.
 
-use crate::config::{Moysklad, Settings};
+use crate::config::{Moysklad, MoyskladBans, Settings};
 use crate::queue::HandlerError;
-use crate::upstream::{Call, Policy, Reply, Upstream, UpstreamError};
+use crate::upstream::{Call, Policy, Reply, Thresholds, Told, Upstream, UpstreamError};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +18,14 @@ use uuid::Uuid;
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 /// Webhooks whose URL begins with its value are not raised by the write that carries it.
 const DISABLE_BY_PREFIX: HeaderName = HeaderName::from_static("x-lognex-webhook-disablebyprefix");
+/// Too many requests are in flight, of this token or of all that use the account.
+const TOO_MANY_AT_ONCE: u64 = 1073;
+/// A thousand entities with many prices and attributes.
+const MOST_BYTES: usize = 32 << 20;
+/// Of a small request.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// MoySklad ends a request after this time (error 1088).
+const LONGEST: Duration = Duration::from_secs(300);
 /// The bucket refills over this time (`X-Lognex-Retry-TimeInterval`).
 const WINDOW: Duration = Duration::from_secs(3);
 
@@ -72,14 +81,34 @@ fn policy(settings: &Moysklad) -> Policy {
     let burst = (settings.units_per_3s / 5).max(settings.request_weight);
     let units = settings.units_per_3s.saturating_sub(burst).max(1);
     Policy {
-        // Slow requests may take minutes, but a product is a small one.
-        timeout: Duration::from_secs(30),
+        timeout: TIMEOUT,
         units,
         per: WINDOW,
         burst,
         parallel: settings.parallel,
+        max_reply: MOST_BYTES,
+        thresholds: thresholds(settings.bans),
+        told,
         ..Policy::default()
     }
+}
+
+/// Half of what brings a ban: other programs that use the token count too, and so does this gateway's other process, such
+/// as a command beside the server.
+fn thresholds(bans: MoyskladBans) -> Thresholds {
+    let half = |most: u32| (most / 2).max(1);
+    Thresholds {
+        equal_failures: half(bans.equal_errors),
+        refusals: half(bans.refusals),
+        writes_of_one: half(bans.puts),
+    }
+}
+
+/// "Identical failing requests" are taken to be those with one status and code: what else they have in common is not
+/// documented, and this counts most.
+fn told(body: &[u8]) -> Told {
+    let code = serde_json::from_slice(body).ok().as_ref().and_then(error_code);
+    Told { code, too_many_at_once: code == Some(TOO_MANY_AT_ONCE) }
 }
 
 /// The API as one account sees it.
@@ -120,10 +149,25 @@ impl AccountApi {
         path: &str,
         query: &[(&'static str, String)],
     ) -> Result<Value, ApiError> {
-        let call = query
-            .iter()
-            .fold(Call::new(Method::GET, route, path), |call, (name, value)| call.query(name, value));
-        self.call(call).await
+        self.call(get(route, path, query)).await
+    }
+
+    /// The same as `T`, without a tree of all that the reply holds: a page of a thousand entities is large.
+    pub(super) async fn get_as<T: DeserializeOwned>(
+        &self,
+        route: &'static str,
+        path: &str,
+        query: &[(&'static str, String)],
+    ) -> Result<T, ApiError> {
+        self.send(get(route, path, query))
+            .await
+            .and_then(|reply| reply.json())
+            .map_err(|error| sort(error, self.id))
+    }
+
+    /// How long a write of `path` has to wait because it was written too often within a minute.
+    pub(super) fn holds(&self, path: &str) -> Option<Duration> {
+        self.gateway.upstream.holds_put(&self.id.to_string(), path)
     }
 
     /// Creates an entity. A `syncId` in the body makes it safe to send again after a lost reply.
@@ -147,7 +191,9 @@ impl AccountApi {
     ) -> Result<Vec<Result<Value, ApiError>>, ApiError> {
         let safe = items.iter().all(|item| item.get("meta").is_some() || item.get("syncId").is_some());
         let (count, body) = (items.len(), Value::Array(items));
+        let items_time = Duration::from_secs(count as u64);
         let call = Call::new(Method::POST, route, path)
+            .timeout((TIMEOUT + items_time).min(LONGEST))
             .header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone())
             .json(&body);
         let reply = match self.send(if safe { call.repeatable() } else { call }).await {
@@ -217,6 +263,10 @@ impl AccountApi {
         // Boxed: it is large, and part of every future that makes a call.
         Box::pin(self.gateway.upstream.call(&principal, call)).await
     }
+}
+
+fn get(route: &'static str, path: &str, query: &[(&'static str, String)]) -> Call {
+    query.iter().fold(Call::new(Method::GET, route, path), |call, (name, value)| call.query(name, value))
 }
 
 /// What an error of the API means for the work.
@@ -300,7 +350,9 @@ fn sort_code(
         (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
         (_, Some(1021)) => ApiError::NotFound(text),
         // Too many at once (1073) comes without a time to wait.
-        (Some(429), _) | (_, Some(1049 | 1073)) => HandlerError::Defer { after: WINDOW, reason: text }.into(),
+        (Some(429), _) | (_, Some(1049 | TOO_MANY_AT_ONCE)) => {
+            HandlerError::Defer { after: WINDOW, reason: text }.into()
+        }
         // Another request changed the entity meanwhile.
         (_, Some(1065)) => HandlerError::Retry(text).into(),
         _ => return Err(text),
@@ -411,9 +463,24 @@ mod tests {
                 units_per_3s,
                 request_weight,
                 parallel: 5,
+                bans: MoyskladBans { equal_errors: 200, refusals: 200, puts: 100 },
             });
+            assert_eq!(
+                policy.thresholds,
+                Thresholds { equal_failures: 100, refusals: 100, writes_of_one: 50 }
+            );
             assert!(policy.burst >= request_weight);
             assert!(policy.units + policy.burst <= units_per_3s);
+        }
+    }
+
+    #[test]
+    fn a_failure_tells_its_code_and_whether_too_many_were_in_flight() {
+        let body = |code: u64| json!({"errors": [{"error": "текст", "code": code}]}).to_string();
+        assert_eq!(told(body(1073).as_bytes()), Told { code: Some(1073), too_many_at_once: true });
+        assert_eq!(told(body(1049).as_bytes()), Told { code: Some(1049), too_many_at_once: false });
+        for body in ["", "[]", "<html>", "{\"errors\": []}"] {
+            assert_eq!(told(body.as_bytes()), Told::default(), "{body}");
         }
     }
 

@@ -3,10 +3,14 @@
 use crate::db::schema::moysklad_mappings::dsl;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{Array, Binary, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
+
+/// What the hash of an entity is that was archived because main deleted it.
+pub(super) const ARCHIVED: &[u8] = b"archived";
 
 /// One entity of main in one child.
 #[derive(Debug, Clone, Copy)]
@@ -113,5 +117,77 @@ pub(super) async fn note(
         .set((dsl::written_hash.eq(hash), fields.map(|fields| dsl::written_fields.eq(fields.clone()))))
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// Remembers many counterparts of one type: id in main, id in the child. Gives those of main whose counterpart it is now;
+/// the others have another one, or the child's entity follows another of main.
+pub(super) async fn insert_many(
+    conn: &mut AsyncPgConnection,
+    (main_account, child_account, entity_type): (Uuid, Uuid, &str),
+    pairs: &[(Uuid, Uuid)],
+) -> QueryResult<HashSet<Uuid>> {
+    let row = |pair: &(Uuid, Uuid)| {
+        (
+            dsl::main_account.eq(main_account),
+            dsl::child_account.eq(child_account),
+            dsl::entity_type.eq(entity_type.to_owned()),
+            dsl::main_id.eq(pair.0),
+            dsl::child_id.eq(pair.1),
+        )
+    };
+    let rows: Vec<_> = pairs.iter().map(row).collect();
+    let inserted: Vec<Uuid> = diesel::insert_into(dsl::moysklad_mappings)
+        .values(rows)
+        .on_conflict_do_nothing()
+        .returning(dsl::main_id)
+        .get_results(conn)
+        .await?;
+    Ok(inserted.into_iter().collect())
+}
+
+/// Before a write: what these hold then may never be known.
+pub(super) async fn forget_written(
+    conn: &mut AsyncPgConnection,
+    main_account: Uuid,
+    child_account: Uuid,
+    entity_type: &str,
+    main_ids: &[Uuid],
+) -> QueryResult<()> {
+    let none: Option<Vec<u8>> = None;
+    let rows = dsl::moysklad_mappings
+        .filter(dsl::main_account.eq(main_account).and(dsl::child_account.eq(child_account)))
+        .filter(dsl::entity_type.eq(entity_type).and(dsl::main_id.eq_any(main_ids)));
+    diesel::update(rows).set(dsl::written_hash.eq(none)).execute(conn).await?;
+    Ok(())
+}
+
+/// What a counterpart holds now.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) key: Key,
+    /// Of all.
+    pub(super) hash: Vec<u8>,
+    /// Of each field.
+    pub(super) fields: Value,
+}
+
+/// Notes what counterparts hold now.
+pub(super) async fn note_many(conn: &mut AsyncPgConnection, written: &[Written]) -> QueryResult<()> {
+    // An update from a list: diesel cannot say it.
+    diesel::sql_query(
+        "UPDATE moysklad_mappings AS m SET written_hash = w.hash, written_fields = w.fields
+         FROM unnest($1, $2, $3, $4, $5, $6) AS w (main_account, child_account, entity_type, main_id, hash, fields)
+         WHERE m.main_account = w.main_account AND m.child_account = w.child_account
+             AND m.entity_type = w.entity_type AND m.main_id = w.main_id",
+    )
+    .bind::<Array<SqlUuid>, _>(written.iter().map(|one| one.key.main_account).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(written.iter().map(|one| one.key.child_account).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(written.iter().map(|one| one.key.entity_type).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(written.iter().map(|one| one.key.main_id).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(written.iter().map(|one| &*one.hash).collect::<Vec<_>>())
+    .bind::<Array<Jsonb>, _>(written.iter().map(|one| &one.fields).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -114,16 +115,53 @@ pub(super) async fn next_due(
     Ok(next.map(|due| (due - chrono::Utc::now()).to_std().unwrap_or_default()))
 }
 
+/// Children of this main for which changes are due. What waited for an entity that its child has by now is due too: the
+/// run that brought it may have been cut off before it said so.
+pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Uuid>> {
+    // The id is in the text that says what it waits for; diesel cannot look into it.
+    diesel::sql_query(
+        "UPDATE moysklad_changes AS c SET status = 'waiting' FROM moysklad_mappings AS m
+         WHERE c.main_account = $1 AND c.status = 'blocked'
+             AND m.main_account = c.main_account AND m.child_account = c.child_account
+             AND m.main_id = substring(c.error FROM '([0-9a-f-]{36}) of main$')::uuid",
+    )
+    .bind::<SqlUuid, _>(main)
+    .execute(conn)
+    .await?;
+    dsl::moysklad_changes
+        .filter(dsl::main_account.eq(main))
+        .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
+        .select(dsl::child_account)
+        .distinct()
+        .load(conn)
+        .await
+}
+
 type Place = (Uuid, Uuid, &'static str, Uuid);
 
-/// The child has it. If an event came meanwhile, the change stays.
+/// The child has these of one type: id in main, version. Those of which an event came meanwhile stay. To be called in a
+/// transaction.
 pub(super) async fn done(
     conn: &mut AsyncPgConnection,
-    (child, main, kind, main_id): Place,
-    version: i64,
+    (child, main, kind): (Uuid, Uuid, EntityKind),
+    changes: &HashMap<Uuid, i64>,
 ) -> QueryResult<()> {
-    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
-    diesel::delete(row).execute(conn).await?;
+    let of_kind = |ids: Vec<Uuid>| {
+        dsl::moysklad_changes
+            .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+            .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::main_id.eq_any(ids)))
+    };
+    // Locked in the order in which events note them, or the two could wait for each other for ever. In two steps: a delete
+    // that joins a list is planned so badly on a table without statistics that it takes seconds.
+    let now: Vec<(Uuid, i64)> = of_kind(changes.keys().copied().collect())
+        .order(dsl::main_id)
+        .select((dsl::main_id, dsl::version))
+        .for_update()
+        .load(conn)
+        .await?;
+    let unchanged =
+        now.into_iter().filter(|(id, version)| changes.get(id) == Some(version)).map(|(id, _)| id);
+    diesel::delete(of_kind(unchanged.collect())).execute(conn).await?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use super::changes::{self, Change};
 use super::finish::Report;
 use super::routes::{path, path_of, routes};
+use super::settle::Unsettled;
 use super::strategy::Strategy;
 use super::task;
 use crate::queue::{HandlerError, Outcome};
@@ -38,6 +39,7 @@ pub(super) struct Drain<'a> {
     pub(super) child: AccountApi,
     pub(super) settings: CatalogSettings,
     pub(super) report: Report,
+    pub(super) unsettled: Unsettled,
     /// The folder in which each folder of main stands; read when a filter needs it.
     pub(super) parents: Option<HashMap<Uuid, Option<Uuid>>>,
 }
@@ -76,9 +78,15 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         child: cx.api(&pair.child)?,
         settings: settings.catalog,
         report: Report::new(Instant::now()),
+        unsettled: Unsettled::default(),
         parents: None,
     };
     let result = drain.all(due).await;
+    let (main, child) = (pair.main_id(), pair.child_id());
+    if drain.report.something_new {
+        // Also when the run ends early: the next one will find them there, and nothing new.
+        changes::unblock(&mut *cx.conn().await?, main, child).await.map_err(broken)?;
+    }
     drain.flush().await?;
     drain.schedule_images().await?;
     result?;
@@ -88,10 +96,6 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         outcome => outcome,
     };
     let mut conn = cx.conn().await?;
-    let (main, child) = (pair.main_id(), pair.child_id());
-    if drain.report.something_new {
-        changes::unblock(&mut conn, main, child).await.map_err(broken)?;
-    }
     if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
         let next = task_for_the_rest(main, child, delay, cx);
         tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
@@ -125,19 +129,22 @@ impl Drain<'_> {
             return Ok(());
         }
         let mut entities = self.read(kind, &ids).await?;
-        let mut there = Vec::new();
+        let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
+        mappings.extend(self.made_unknown(kind, unknown).await?);
+        let (mut there, mut gone) = (Vec::new(), Vec::new());
         for change in changes {
             let mapping = mappings.remove(&change.main_id);
             match entities.remove(&change.main_id) {
-                None => self.gone(change, mapping).await?,
+                None => gone.push((change, mapping)),
                 Some(entity) => there.push((change, entity, mapping)),
             }
         }
-        if there.is_empty() {
-            return Ok(());
+        self.gone(kind, gone).await?;
+        if !there.is_empty() {
+            let items = self.items(kind, there).await?;
+            self.rounds(kind, items).await?;
         }
-        let items = self.items(kind, there).await?;
-        self.rounds(kind, items).await
+        self.settle().await
     }
 
     /// What the child shall hold of each; those that wait for another entity are noted and left out.
@@ -188,14 +195,16 @@ impl Drain<'_> {
     }
 
     async fn rounds(&mut self, kind: EntityKind, mut items: Vec<Item>) -> Result<(), ApiError> {
+        let mut makes = false;
         for round in 0..ROUNDS {
             if items.is_empty() {
-                return Ok(());
+                break;
             }
             let mut again = Vec::new();
             if round == 0 {
                 let writes = self.decide(kind, items, &mut again).await?;
                 let writes = self.let_pass(kind, writes).await?;
+                makes |= self.note_creates(kind, &writes).await?;
                 let alone = writes.len() == 1;
                 let mut writes = writes.into_iter().peekable();
                 while writes.peek().is_some() {
@@ -211,10 +220,14 @@ impl Drain<'_> {
                 for item in items {
                     let writes = self.decide(kind, vec![item], &mut again).await?;
                     let writes = self.let_pass(kind, writes).await?;
+                    makes |= self.note_creates(kind, &writes).await?;
                     self.write_alone(writes, &mut again).await?;
                 }
             }
             items = again;
+        }
+        if makes {
+            self.forget_creates(kind).await?;
         }
         for item in items {
             self.fail(

@@ -3,12 +3,9 @@
 use super::audit::{self, SyncLogEntry};
 use super::changes::{self, Change};
 use super::drain::{Drain, Item};
-use super::routes::{path_of, routes};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::moysklad::api::ApiError;
 use crate::sync::moysklad::images;
-use crate::sync::moysklad::loops;
-use crate::sync::moysklad::mappings::{self, Mapping};
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
 use serde_json::{Value, json};
@@ -16,8 +13,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use uuid::Uuid;
 
-/// What the hash of an entity is that was archived because main deleted it.
-const ARCHIVED: &[u8] = b"archived";
 /// Failures that an outcome names.
 const NAMED: usize = 3;
 
@@ -112,8 +107,10 @@ impl Drain<'_> {
         fields: Option<Vec<String>>,
     ) -> Result<(), ApiError> {
         let Item { change, entity, projection, strategy, images, .. } = item;
-        // New in the child, or newly known there, it has nothing of them.
-        if images || text.starts_with("created") || text.starts_with("linked") {
+        // New in the child, or newly known there, it has nothing of them; and what is new there and has none in main needs no
+        // look: most of a catalogue.
+        let is_new = text.starts_with("created");
+        if (images || is_new || text.starts_with("linked")) && !(is_new && images::has_none(&entity)) {
             self.note_images(&change, &entity).await?;
         }
         let strategy_name = if fields.is_some() { strategy.as_str() } else { "skipped" };
@@ -125,8 +122,7 @@ impl Drain<'_> {
         self.log(&change, child_id, text, strategy_name, fields.as_deref(), projection.skipped(), None);
         // Of one that was there it was noted before the write.
         if let Some(child_id) = child_id.filter(|_| text == "created") {
-            let mut conn = self.cx.conn().await?;
-            loops::wrote(&mut conn, self.pair.child_id(), change.kind.keyword(), &[child_id]).await?;
+            self.note_created(change.kind, child_id);
         }
         self.remove(&change).await
     }
@@ -143,11 +139,11 @@ impl Drain<'_> {
 
     /// Sees to it that what was noted, now or in a run that was cut off, has its task.
     pub(super) async fn schedule_images(&self) -> Result<(), ApiError> {
-        if !self.settings.images {
-            return Ok(());
-        }
         let (main, child) = (self.pair.main_id(), self.pair.child_id());
         let mut conn = self.cx.conn().await?;
+        if !self.settings.images {
+            return images::forget(&mut conn, main, child).await.map_err(broken);
+        }
         images::schedule(&mut conn, main, child, self.cx.settings.worker.max_attempts).await.map_err(broken)
     }
 
@@ -187,48 +183,17 @@ impl Drain<'_> {
         self.hold(&change, "failed", &text, Some(self.task.id)).await
     }
 
-    /// Main has deleted it: the child keeps it in its archive, since documents may refer to it.
-    pub(super) async fn gone(&mut self, change: Change, mapping: Option<Mapping>) -> Result<(), ApiError> {
-        let kind = change.kind;
-        let text = format!("the {} no longer exists in main", kind.keyword());
-        let Some(mapping) = mapping else {
-            return self.skip(change, &text).await;
-        };
-        if kind == EntityKind::Productfolder {
-            // Folders have no archive.
-            return self.skip(change, "the folder no longer exists in main: left as it is").await;
-        }
-        let key = self.key(kind, change.main_id);
-        if mapping.written_hash.as_deref() == Some(ARCHIVED) {
-            return self.skip(change, "no change").await;
-        }
-        let mut conn = self.cx.conn().await?;
-        mappings::note(&mut conn, key, None, None).await.map_err(broken)?;
-        loops::wrote(&mut conn, self.pair.child_id(), kind.keyword(), &[mapping.child_id]).await?;
-        drop(conn);
-        let body = json!({"archived": true});
-        match self.child.update(routes(kind).update, &path_of(kind, mapping.child_id), &body).await {
-            Ok(_) => {
-                let mut conn = self.cx.conn().await?;
-                mappings::note(&mut conn, key, Some(ARCHIVED), Some(&json!({}))).await.map_err(broken)?;
-                drop(conn);
-                self.report.count(&change, "archived", "archived: main has deleted it");
-                let fields = ["archived".to_owned()];
-                self.log(&change, Some(mapping.child_id), "archived", "base", Some(&fields), &[], None);
-                self.remove(&change).await
-            }
-            Err(ApiError::NotFound(_)) => {
-                mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
-                self.skip(change, "deleted in main and in the child").await
-            }
-            Err(error) => self.fail(change, error).await,
-        }
+    /// Main has deleted it, and the child has put it away.
+    pub(super) async fn archived_in_child(&mut self, change: Change, child_id: Uuid) -> Result<(), ApiError> {
+        self.report.count(&change, "archived", "archived: main has deleted it");
+        let fields = ["archived".to_owned()];
+        self.log(&change, Some(child_id), "archived", "base", Some(&fields), &[], None);
+        self.remove(&change).await
     }
 
-    async fn remove(&self, change: &Change) -> Result<(), ApiError> {
+    async fn remove(&mut self, change: &Change) -> Result<(), ApiError> {
         let Some(version) = change.version else { return Ok(()) };
-        let place = (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id);
-        changes::done(&mut *self.cx.conn().await?, place, version).await.map_err(broken)
+        self.note_done(change.kind, change.main_id, version).await
     }
 
     async fn hold(
@@ -276,8 +241,9 @@ impl Drain<'_> {
         });
     }
 
-    /// Stores the sync log of this run; its calls are shared evenly.
+    /// Stores what is not noted yet, and the sync log of this run; its calls are shared evenly.
     pub(super) async fn flush(&mut self) -> Result<(), ApiError> {
+        self.settle().await?;
         let mut entries = std::mem::take(&mut self.report.entries);
         if entries.is_empty() {
             return Ok(());

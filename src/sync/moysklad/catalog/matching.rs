@@ -10,10 +10,13 @@ use serde_json::Value;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
-/// Conditions of one search. Values of 255 Cyrillic letters fill a URL of 8 KB quickly.
-const VALUES_AT_ONCE: usize = 50;
-/// The same in bytes of the encoded values.
+/// Conditions of one search, as many as entities of one read.
+const VALUES_AT_ONCE: usize = super::drain::AT_ONCE;
+/// The same in bytes as they stand in the URL, which has 8 KB with all headers: values of 255 Cyrillic letters fill it
+/// quickly.
 const BYTES_AT_ONCE: usize = 5000;
+/// Of the longest name of a field, `=` and `;`, encoded.
+const CONDITION_BYTES: usize = "externalCode%3D%3B".len();
 
 impl Drain<'_> {
     /// The child's entities that may be the counterparts of these, also archived ones; a list for each.
@@ -71,9 +74,9 @@ impl Drain<'_> {
             let (mut conditions, mut bytes) = (Vec::new(), 0);
             while conditions.len() < VALUES_AT_ONCE
                 && let Some(value) =
-                    values.next_if(|value| conditions.is_empty() || bytes + 3 * value.len() < BYTES_AT_ONCE)
+                    values.next_if(|value| conditions.is_empty() || bytes + in_url(value) < BYTES_AT_ONCE)
             {
-                bytes += 3 * value.len() + 20;
+                bytes += in_url(&value);
                 conditions.push(format!("{field}={}", escaped(&value)));
             }
             if kind != EntityKind::Productfolder {
@@ -104,6 +107,12 @@ impl Drain<'_> {
         }
         Ok(all)
     }
+}
+
+/// Bytes that a condition with this value takes in a URL.
+fn in_url(value: &str) -> usize {
+    CONDITION_BYTES
+        + url::form_urlencoded::byte_serialize(escaped(value).as_bytes()).map(str::len).sum::<usize>()
 }
 
 /// By which words an entity is recognised; none: it is always a new one.
@@ -142,4 +151,18 @@ fn characteristics(variant: &Value) -> BTreeSet<(String, String)> {
 
 fn pick(items: &[&Item], rows: &[Value], same: impl Fn(&Item, &Value) -> bool) -> Vec<Vec<Value>> {
     items.iter().map(|item| rows.iter().filter(|row| same(item, row)).cloned().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_takes_its_encoded_bytes() {
+        for value in ["plain-7", "a b;c", "Чайник", "50%"] {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.append_pair("", &format!("externalCode={};", escaped(value)));
+            assert_eq!(in_url(value), query.finish().len() - 1, "{value}");
+        }
+    }
 }

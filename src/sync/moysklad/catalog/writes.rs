@@ -127,7 +127,9 @@ impl Drain<'_> {
     ) -> Result<Option<Write>, ApiError> {
         let child_id = id_of_entity(counterpart)?;
         let key = self.key(kind, item.change.main_id);
-        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
+        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?
+            && !self.take_over(key, child_id).await?
+        {
             let text = format!(
                 "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
                  {field}, then retry",
@@ -206,12 +208,18 @@ impl Drain<'_> {
             let result = match write.target {
                 None => self.child.create(routes(kind).create, &path(kind), &write.body).await,
                 Some(id) => {
-                    self.forget(&write).await?;
+                    self.forget(kind, &[write.item.change.main_id]).await?;
                     self.child.update(routes(kind).update, &path_of(kind, id), &write.body).await
                 }
             };
             match result {
-                Ok(saved) => self.saved(write, &saved, again).await?,
+                Ok(saved) => {
+                    if write.target.is_none() {
+                        let created = [(write.item.change.main_id, id_of_entity(&saved)?)];
+                        self.link_created(kind, &created).await?;
+                    }
+                    self.saved(write, &saved, again).await?;
+                }
                 Err(error) => self.refused(write, error, again).await?,
             }
         }
@@ -225,11 +233,16 @@ impl Drain<'_> {
         writes: Vec<Write>,
         again: &mut Vec<Item>,
     ) -> Result<(), ApiError> {
+        let updates: Vec<Uuid> = writes
+            .iter()
+            .filter(|write| write.target.is_some())
+            .map(|write| write.item.change.main_id)
+            .collect();
+        self.forget(kind, &updates).await?;
         let mut bodies = Vec::new();
         for write in &writes {
             let mut body = write.body.clone();
             if let Some(id) = write.target {
-                self.forget(write).await?;
                 let path = format!("entity/{}", kind.keyword());
                 body["meta"] = reference(self.child.base(), &path, kind.keyword(), id)["meta"].take();
             }
@@ -244,6 +257,13 @@ impl Drain<'_> {
             }
             Err(error) => return Err(error),
         };
+        let mut created = Vec::new();
+        for (write, result) in writes.iter().zip(&results) {
+            if let (None, Ok(saved)) = (write.target, result) {
+                created.push((write.item.change.main_id, id_of_entity(saved)?));
+            }
+        }
+        self.link_created(kind, &created).await?;
         for (write, result) in writes.into_iter().zip(results) {
             match result {
                 Ok(saved) => self.saved(write, &saved, again).await?,
@@ -254,15 +274,32 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// Should this run be cut off, the next one must not believe the old hash.
-    async fn forget(&self, write: &Write) -> Result<(), ApiError> {
-        let key = self.key(write.item.change.kind, write.item.change.main_id);
-        mappings::note(&mut *self.cx.conn().await?, key, None, None).await.map_err(broken)
+    /// Should this run be cut off, the next one must not believe the old hashes.
+    async fn forget(&self, kind: EntityKind, main_ids: &[Uuid]) -> Result<(), ApiError> {
+        if main_ids.is_empty() {
+            return Ok(());
+        }
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let mut conn = self.cx.conn().await?;
+        mappings::forget_written(&mut conn, main, child, kind.keyword(), main_ids).await.map_err(broken)
     }
 
+    /// Remembers the counterparts that were made: id in main, id in the child.
+    async fn link_created(&self, kind: EntityKind, created: &[(Uuid, Uuid)]) -> Result<(), ApiError> {
+        if created.is_empty() {
+            return Ok(());
+        }
+        let accounts = (self.pair.main_id(), self.pair.child_id(), kind.keyword());
+        let mut conn = self.cx.conn().await?;
+        if mappings::insert_many(&mut conn, accounts, created).await.map_err(broken)?.len() < created.len() {
+            return Err(HandlerError::Retry("another run has just linked one of these".to_owned()).into());
+        }
+        Ok(())
+    }
+
+    /// A write went through; a new entity is linked already.
     async fn saved(&mut self, write: Write, saved: &Value, again: &mut Vec<Item>) -> Result<(), ApiError> {
         let Write { mut item, target, body, extra } = write;
-        let kind = item.change.kind;
         let fields: Vec<String> =
             body.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect();
         if let Some(child_id) = target {
@@ -272,10 +309,6 @@ impl Drain<'_> {
             return self.done(item, Some(child_id), done, Some(fields)).await;
         }
         let child_id = id_of_entity(saved)?;
-        let key = self.key(kind, item.change.main_id);
-        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
-            return Err(HandlerError::Retry("another run has just linked this entity".to_owned()).into());
-        }
         self.report.something_new = true;
         item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
         item.strategy = Strategy::Full;
@@ -348,10 +381,9 @@ impl Drain<'_> {
         self.fail(item.change, error).await
     }
 
-    async fn note(&self, item: &Item) -> Result<(), ApiError> {
+    async fn note(&mut self, item: &Item) -> Result<(), ApiError> {
         let key = self.key(item.change.kind, item.change.main_id);
-        let (hash, parts) = (item.projection.hash(), item.projection.parts());
-        mappings::note(&mut *self.cx.conn().await?, key, Some(&hash), Some(&parts)).await.map_err(broken)
+        self.note_written(key, item.projection.hash(), item.projection.parts()).await
     }
 }
 
@@ -361,7 +393,7 @@ fn conflict(text: &str) -> ApiError {
 
 /// The same for every run of the same entity and child: MoySklad answers a repeated create with what the first one
 /// created.
-fn sync_id(key: Key) -> Uuid {
+pub(super) fn sync_id(key: Key) -> Uuid {
     let name = [key.main_account, key.main_id, key.child_account].map(Uuid::into_bytes).concat();
     Uuid::new_v5(&NAMESPACE, &name)
 }

@@ -1,10 +1,8 @@
 //! Pages of an account's entities, in the order of their last change (facts/moysklad.md 4.4, 4.5).
 
-use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{AccountApi, ApiError};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 /// MoySklad's clock is Moscow's: UTC+3 all year.
@@ -43,6 +41,11 @@ impl Place {
         Self::since(DateTime::UNIX_EPOCH)
     }
 
+    /// Those of a page before this place that it shows once more.
+    pub(super) fn overlap(&self, page: &[Entry]) -> Vec<Uuid> {
+        page.iter().filter(|entry| entry.updated >= self.since).map(|entry| entry.id).collect()
+    }
+
     /// After a page that came from here; `None` if it was the last one.
     fn after(&self, page: &[Entry], limit: usize) -> Option<Self> {
         let last = page.last().filter(|_| page.len() >= limit)?;
@@ -59,7 +62,26 @@ pub(super) struct Page {
     pub(super) entries: Vec<Entry>,
     pub(super) next: Option<Place>,
     /// How many rows there are from the place on, by MoySklad's count.
-    pub(super) size: u64,
+    pub(super) size: usize,
+}
+
+/// Of a list as MoySklad gives it, what is needed here. The rest of a page of thousand entities is megabytes.
+#[derive(Debug, Deserialize)]
+struct List {
+    meta: Option<ListMeta>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListMeta {
+    size: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    id: Uuid,
+    updated: Option<String>,
+    created: Option<String>,
 }
 
 /// Reads one page of all entities of a type, archived ones too.
@@ -74,10 +96,11 @@ pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<
         ("limit", PAGE.to_string()),
         ("offset", place.offset.to_string()),
     ];
-    let reply = api.get(route(kind), &format!("/entity/{kind}"), &query).await?;
-    let entries = entries(&reply, kind)?;
+    let list: List = api.get_as(route(kind), &format!("/entity/{kind}"), &query).await?;
+    let told = list.meta.and_then(|meta| meta.size).unwrap_or_default();
+    let entries = entries(list.rows);
     let next = place.after(&entries, PAGE);
-    let size = reply["meta"]["size"].as_u64().unwrap_or(entries.len() as u64);
+    let size = told.saturating_sub(place.offset).max(entries.len());
     Ok(Page { entries, next, size })
 }
 
@@ -85,19 +108,18 @@ pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<
 pub(super) async fn among(api: &AccountApi, kind: &str, ids: &[Uuid]) -> Result<Vec<Entry>, ApiError> {
     let filter = ids.iter().map(|id| format!("id={id}")).collect::<Vec<_>>().join(";");
     let query = [("filter", filter), ("limit", PAGE.to_string())];
-    entries(&api.get(route(kind), &format!("/entity/{kind}"), &query).await?, kind)
+    let list: List = api.get_as(route(kind), &format!("/entity/{kind}"), &query).await?;
+    Ok(entries(list.rows))
 }
 
-fn entries(reply: &Value, kind: &str) -> Result<Vec<Entry>, ApiError> {
-    let unreadable = || HandlerError::Retry(format!("moysklad: the list of {kind} cannot be read"));
-    let rows = reply["rows"].as_array().ok_or_else(unreadable)?;
-    let read = |row: &Value| {
-        let id = row["id"].as_str()?.parse().ok()?;
+fn entries(rows: Vec<Row>) -> Vec<Entry> {
+    let time = |text: Option<&str>| text.and_then(from_moscow);
+    let entry = |row: Row| {
         // Folders may come without a time of change; then each sweep looks at all of them.
-        let updated = row["updated"].as_str().and_then(from_moscow).unwrap_or(DateTime::UNIX_EPOCH);
-        Some(Entry { id, updated, created: row["created"].as_str().and_then(from_moscow) })
+        let updated = time(row.updated.as_deref()).unwrap_or(DateTime::UNIX_EPOCH);
+        Entry { id: row.id, updated, created: time(row.created.as_deref()) }
     };
-    Ok(rows.iter().map(read).collect::<Option<Vec<_>>>().ok_or_else(unreadable)?)
+    rows.into_iter().map(entry).collect()
 }
 
 fn can_be_archived(kind: &str) -> bool {
@@ -154,6 +176,31 @@ mod tests {
         let page = [entry(1, "2026-01-01T00:00:00Z"), entry(2, "2026-01-02T00:00:00Z")];
         assert_eq!(place.after(&page, 2), Some(Place::since(at("2026-01-02T00:00:00Z"))));
         assert_eq!(place.after(&page, 3), None, "a short page is the last one");
+    }
+
+    #[test]
+    fn rows_that_come_once_more_are_known() {
+        let place = Place::since(at("2026-01-01T00:00:00Z"));
+        let page = [
+            entry(1, "2026-01-01T00:00:00Z"),
+            entry(2, "2026-01-02T00:00:00Z"),
+            entry(3, "2026-01-02T00:00:00Z"),
+        ];
+        let next = place.after(&page, 3).unwrap();
+        assert_eq!(next.overlap(&page), [Uuid::from_u128(2), Uuid::from_u128(3)]);
+    }
+
+    #[test]
+    fn of_a_list_only_ids_and_times_are_read() {
+        let text = r#"{"context": {}, "meta": {"size": 7, "limit": 1000}, "rows": [
+            {"id": "00000000-0000-0000-0000-000000000001", "updated": "2026-01-23 10:44:23.500", "salePrices": [{}]},
+            {"id": "00000000-0000-0000-0000-000000000002", "name": "a folder"}]}"#;
+        let list: List = serde_json::from_str(text).unwrap();
+        assert_eq!(list.meta.unwrap().size, Some(7));
+        let rows = entries(list.rows);
+        assert_eq!(rows[0], entry(1, "2026-01-23T07:44:23.5Z"));
+        assert_eq!(rows[1], entry(2, "1970-01-01T00:00:00Z"));
+        assert!(serde_json::from_str::<List>(r#"{"rows": [{"name": "without an id"}]}"#).is_err());
     }
 
     #[test]

@@ -87,26 +87,6 @@ pub(super) async fn claim(
     .optional()
 }
 
-/// Keeps the turn: there is more to do.
-pub(super) async fn extend(
-    conn: &mut AsyncPgConnection,
-    job: &str,
-    account: Uuid,
-    owner: Uuid,
-) -> QueryResult<bool> {
-    let rows = diesel::sql_query(
-        "UPDATE moysklad_sweeps SET lease_until = now() + make_interval(secs => $4)
-         WHERE job = $1 AND account_id = $2 AND lease_owner = $3",
-    )
-    .bind::<Text, _>(job)
-    .bind::<SqlUuid, _>(account)
-    .bind::<SqlUuid, _>(owner)
-    .bind::<Double, _>(LEASE_SECONDS)
-    .execute(conn)
-    .await?;
-    Ok(rows > 0)
-}
-
 /// Ends a turn. After a failure nothing counts as seen.
 pub(super) async fn finish(
     conn: &mut AsyncPgConnection,
@@ -141,13 +121,23 @@ pub(super) async fn release(conn: &mut AsyncPgConnection, owner: Uuid) -> QueryR
 }
 
 impl Turn {
-    /// Keeps a turn of this job.
+    /// Keeps the turn: there is more to do.
     pub(super) async fn extend(
         &self,
         conn: &mut AsyncPgConnection,
         job: Job,
         owner: Uuid,
     ) -> QueryResult<bool> {
-        extend(conn, job.word(), self.account_id, owner).await
+        let rows = diesel::sql_query(
+            "UPDATE moysklad_sweeps SET lease_until = now() + make_interval(secs => $4)
+             WHERE job = $1 AND account_id = $2 AND lease_owner = $3",
+        )
+        .bind::<Text, _>(job.word())
+        .bind::<SqlUuid, _>(self.account_id)
+        .bind::<SqlUuid, _>(owner)
+        .bind::<Double, _>(LEASE_SECONDS)
+        .execute(conn)
+        .await?;
+        Ok(rows > 0)
     }
 }

@@ -1,0 +1,112 @@
+//! What main has deleted: the child keeps it in its archive, since documents may refer to it.
+
+use super::changes::Change;
+use super::drain::{AT_ONCE, Drain};
+use super::routes::{path, path_of, routes};
+use crate::queue::HandlerError;
+use crate::sync::moysklad::api::ApiError;
+use crate::sync::moysklad::loops;
+use crate::sync::moysklad::mappings::{self, ARCHIVED, Mapping};
+use crate::sync::moysklad::product::reference;
+use crate::sync::moysklad::settings::EntityKind;
+use crate::sync::moysklad::work::broken;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// One entity that is to be archived.
+struct Gone {
+    change: Change,
+    child_id: Uuid,
+}
+
+impl Drain<'_> {
+    /// Main has deleted these: one write for all, those that it refuses alone.
+    pub(super) async fn gone(
+        &mut self,
+        kind: EntityKind,
+        changes: Vec<(Change, Option<Mapping>)>,
+    ) -> Result<(), ApiError> {
+        let mut gone = Vec::new();
+        for (change, mapping) in changes {
+            match mapping {
+                None => {
+                    let text = format!("the {} no longer exists in main", kind.keyword());
+                    self.skip(change, &text).await?;
+                }
+                Some(_) if kind == EntityKind::Productfolder => {
+                    // Folders have no archive. The next one of its name and place may have this one.
+                    let key = self.key(kind, change.main_id);
+                    mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
+                    self.skip(change, "the folder no longer exists in main: left as it is").await?;
+                }
+                Some(mapping) if mapping.written_hash.as_deref() == Some(ARCHIVED) => {
+                    self.skip(change, "no change").await?;
+                }
+                Some(mapping) => gone.push(Gone { change, child_id: mapping.child_id }),
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let main_ids: Vec<Uuid> = gone.iter().map(|one| one.change.main_id).collect();
+        let child_ids: Vec<Uuid> = gone.iter().map(|one| one.child_id).collect();
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let mut conn = self.cx.conn().await?;
+        mappings::forget_written(&mut conn, main, child, kind.keyword(), &main_ids).await.map_err(broken)?;
+        loops::wrote(&mut conn, child, kind.keyword(), &child_ids).await?;
+        drop(conn);
+        let mut gone = gone.into_iter().peekable();
+        while gone.peek().is_some() {
+            let some: Vec<Gone> = gone.by_ref().take(AT_ONCE).collect();
+            let alone = if some.len() == 1 { some } else { self.archive_together(kind, some).await? };
+            for one in alone {
+                let path = path_of(kind, one.child_id);
+                let result = self.child.update(routes(kind).update, &path, &json!({"archived": true})).await;
+                self.archived(one, result).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives those that were refused: alone they may pass, and if not, their error says why.
+    async fn archive_together(&mut self, kind: EntityKind, some: Vec<Gone>) -> Result<Vec<Gone>, ApiError> {
+        let base = format!("entity/{}", kind.keyword());
+        let body = |one: &Gone| {
+            let mut body = reference(self.child.base(), &base, kind.keyword(), one.child_id);
+            body["archived"] = true.into();
+            body
+        };
+        let bodies = some.iter().map(body).collect();
+        let results = match self.child.write_many(routes(kind).create, &path(kind), bodies).await {
+            Ok(results) => results,
+            Err(ApiError::Work(HandlerError::GiveUp(_)) | ApiError::NotFound(_)) => return Ok(some),
+            Err(error) => return Err(error),
+        };
+        let mut refused = Vec::new();
+        for (one, result) in some.into_iter().zip(results) {
+            match result {
+                Ok(_) | Err(ApiError::NotFound(_)) => self.archived(one, result).await?,
+                Err(error @ ApiError::TokenRefused { .. }) => return Err(error),
+                Err(_) => refused.push(one),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// What became of one.
+    async fn archived(&mut self, one: Gone, result: Result<Value, ApiError>) -> Result<(), ApiError> {
+        let Gone { change, child_id } = one;
+        let key = self.key(change.kind, change.main_id);
+        match result {
+            Ok(_) => {
+                self.note_written(key, ARCHIVED.to_vec(), json!({})).await?;
+                self.archived_in_child(change, child_id).await
+            }
+            Err(ApiError::NotFound(_)) => {
+                mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
+                self.skip(change, "deleted in main and in the child").await
+            }
+            Err(error) => self.fail(change, error).await,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The initial import: everything that main has, for one child or for all. Cut off, it goes on where it stopped.
+
+mod progress;
+mod state;
+
+pub use progress::Progress;
+
+use self::progress::Counts;
+use self::state::{Hold, State};
+use super::listing::{self, Page, Place};
+use crate::config::Settings;
+use crate::crypto::MasterKey;
+use crate::db::{Pool, PoolError};
+use crate::inbox::{self, Emission, HOOKGATE};
+use crate::sync::moysklad::accounts::{self, Account, AccountError, Credentials, Status};
+use crate::sync::moysklad::api::ApiError;
+use crate::sync::moysklad::catalog::{self, News};
+use crate::sync::moysklad::hooks::{self, HookError};
+use crate::sync::moysklad::settings::{ChildSettings, EntityKind};
+use crate::sync::moysklad::work::Work;
+use diesel::QueryResult;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The list of main's entities is read while a worker, which is another process, reads the entities with the same token:
+/// it is one page for a thousand of them, and so needs the smaller part of what the token is allowed.
+const READERS: u32 = 3;
+
+/// Why an import did not go through. It goes on where it stopped when it is started again.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Another process has it.
+    #[error("an import of this account is under way; wait for it, or a minute after it was cut off")]
+    Running,
+    /// It was this process's, and was silent for too long.
+    #[error("another process has taken this import over")]
+    TakenOver,
+    /// The account cannot be imported.
+    #[error("{0}")]
+    Refused(String),
+    /// MoySklad did not do it, or the database.
+    #[error(transparent)]
+    Hook(#[from] HookError),
+}
+
+impl From<diesel::result::Error> for ImportError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Hook(error.into())
+    }
+}
+
+impl From<PoolError> for ImportError {
+    fn from(error: PoolError) -> Self {
+        Self::Hook(error.into())
+    }
+}
+
+/// An import that this process has.
+pub struct Import {
+    work: Work,
+    main: Credentials,
+    /// Accounts that are written to.
+    targets: Vec<Uuid>,
+    kinds: Vec<EntityKind>,
+    hold: Hold,
+    state: State,
+    /// What changes meanwhile comes once more at the end of the list; it is counted once.
+    seen: HashSet<Uuid>,
+    /// Whether it goes on where an earlier one stopped.
+    pub resumed: bool,
+}
+
+impl Import {
+    /// Begins an import into this child, or into all children of this main account; goes on with one that was cut off.
+    pub async fn begin(
+        settings: &Settings,
+        pool: Pool,
+        master_key: Option<MasterKey>,
+        account: Uuid,
+    ) -> Result<Self, ImportError> {
+        let refused = |text: &str| Err(ImportError::Refused(text.to_owned()));
+        let mut settings = settings.clone();
+        settings.moysklad = settings.moysklad.share(READERS);
+        let work = Work::new(&settings, pool, master_key);
+        let mut conn = work.pool.get().await?;
+        let Some(found) = accounts::find(&mut conn, account).await? else {
+            return Err(HookError::Account(AccountError::Unknown).into());
+        };
+        let (main, children) = match found.parent_account_id {
+            Some(main) => (main, vec![found.clone()]),
+            None => (account, accounts::children(&mut conn, account).await?),
+        };
+        let children: Vec<Account> =
+            children.into_iter().filter(|child| child.status == Status::Active).collect();
+        if children.is_empty() {
+            return refused("there is no active child to import into");
+        }
+        let Some(main) = accounts::credentials(&mut conn, main).await? else {
+            return refused("its main account is gone");
+        };
+        if main.account.status != Status::Active {
+            return refused("its main account is not active");
+        }
+        let mut kinds = BTreeSet::new();
+        for child in &children {
+            let settings = ChildSettings::read(&child.settings)
+                .map_err(|error| HookError::Settings(child.account_id, error))?;
+            kinds.extend(settings.catalog.entities);
+        }
+        let (hold, state, resumed) = Hold::take(&mut conn, account).await?;
+        drop(conn);
+        let targets = children.iter().map(|child| child.account_id).collect();
+        let (kinds, seen) = (kinds.into_iter().collect(), state.overlap.iter().copied().collect());
+        let import = Self { work, main, targets, kinds, hold, state, seen, resumed };
+        let mut conn = import.work.pool.get().await?;
+        import.tell(&mut conn, "import.started", &import.state.run.to_string(), json!({})).await?;
+        drop(conn);
+        Ok(import)
+    }
+
+    /// Finds everything that main has and notes it for each child; `report` is called after each page.
+    pub async fn find(&mut self, mut report: impl FnMut(Progress)) -> Result<(), ImportError> {
+        let api = match self.work.api(&self.main) {
+            Ok(api) => api,
+            Err(error) => return Err(self.api_error(error).await),
+        };
+        while let Some(kind) = self.kinds.get(self.state.kind).copied() {
+            let page = match listing::page(&api, kind.keyword(), &self.state.place).await {
+                Ok(page) => page,
+                Err(error) => return Err(self.api_error(error).await),
+            };
+            let known = page.entries.iter().filter(|entry| self.seen.contains(&entry.id)).count();
+            let expected = self.state.found + (page.size - known) as u64;
+            self.note(kind, page).await?;
+            report(self.counts().await?.progress(self.state.found, expected, self.targets.len()));
+        }
+        Ok(())
+    }
+
+    /// Notes a page for each child, and that it was read: both or neither, so that what is cut off here is not read again
+    /// and not left out.
+    async fn note(&mut self, kind: EntityKind, page: Page) -> Result<(), ImportError> {
+        let mut state = self.state.clone();
+        let overlap: HashSet<Uuid> = state.overlap.drain(..).collect();
+        let ids: Vec<Uuid> =
+            page.entries.iter().map(|entry| entry.id).filter(|id| !overlap.contains(id)).collect();
+        state.found += ids.iter().filter(|id| self.seen.insert(**id)).count() as u64;
+        if let Some(next) = page.next {
+            state.overlap = next.overlap(&page.entries);
+            state.place = next;
+        } else {
+            state.kind += 1;
+            state.place = Place::beginning();
+        }
+        let news = News {
+            main: self.main.account.account_id,
+            children: &self.targets,
+            kind,
+            main_ids: &ids,
+            operation: "import",
+            updated_fields: None,
+            event: None,
+            delay: Duration::ZERO,
+        };
+        let (hold, max_attempts) = (self.hold, self.work.settings.worker.max_attempts);
+        let mut conn = self.work.pool.get().await?;
+        conn.transaction(async |conn| {
+            if !ids.is_empty() {
+                catalog::enqueue(conn, &news, max_attempts).await?;
+            }
+            hold.remember(conn, &state).await
+        })
+        .await?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// How far it is. Also tells other processes that this one is alive.
+    pub async fn progress(&self) -> Result<Progress, ImportError> {
+        let counts = self.counts().await?;
+        Ok(counts.progress(self.state.found, self.state.found, self.targets.len()))
+    }
+
+    async fn counts(&self) -> Result<Counts, ImportError> {
+        let mut conn = self.work.pool.get().await?;
+        self.hold.extend(&mut conn).await?;
+        let main = self.main.account.account_id;
+        Ok(Counts::read(&mut conn, main, &self.targets, self.state.started_at).await?)
+    }
+
+    /// Ends it: everything was done, or what could be done was.
+    pub async fn finish(self, progress: Progress) -> Result<(), ImportError> {
+        let run = self.state.run.to_string();
+        let mut conn = self.work.pool.get().await?;
+        conn.transaction(async |conn| {
+            self.hold.end(conn).await?;
+            let found = progress.found;
+            let (event, data) = match progress.failed {
+                0 => ("import.completed", json!({"found": found})),
+                failed => ("import.failed", json!({"found": found, "failed": failed})),
+            };
+            Ok(self.tell(conn, event, &run, data).await?)
+        })
+        .await
+    }
+
+    /// Leaves it for later: the next run goes on from here.
+    pub async fn interrupt(self, reason: &str) -> Result<(), ImportError> {
+        // It may be interrupted more than once.
+        let event = format!("{}/{}", self.state.run, Uuid::now_v7());
+        let mut conn = self.work.pool.get().await?;
+        let ended = conn
+            .transaction(async |conn| {
+                self.hold.give_up(conn, reason).await?;
+                let data = json!({"found": self.state.found, "reason": reason});
+                Ok(self.tell(conn, "import.failed", &event, data).await?)
+            })
+            .await;
+        match ended {
+            // It is not at an end: another process goes on with it.
+            Err(ImportError::TakenOver) => Ok(()),
+            ended => ended,
+        }
+    }
+
+    async fn tell(
+        &self,
+        conn: &mut AsyncPgConnection,
+        event_type: &str,
+        source: &str,
+        more: Value,
+    ) -> QueryResult<()> {
+        let account = self.hold.account;
+        let mut data = json!({"account_id": account, "main_account_id": self.main.account.account_id});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            data[name] = value.clone();
+        }
+        let subject = account.to_string();
+        let emission = Emission {
+            event_type,
+            subject: &subject,
+            source_provider: HOOKGATE,
+            source_event_id: source,
+            once_for: None,
+            occurred_at: None,
+            data,
+        };
+        inbox::emit(conn, &emission).await.map(|_| ())
+    }
+
+    async fn api_error(&self, error: ApiError) -> ImportError {
+        HookError::Api(hooks::told(&self.work, &self.main, error).await).into()
+    }
+}
