@@ -25,6 +25,7 @@ mod database;
 mod firebase_events;
 mod keyring;
 mod moysklad_hooks;
+mod moysklad_model;
 mod moysklad_orders;
 mod moysklad_reconcile;
 mod moysklad_sync;

@@ -113,6 +113,7 @@ async fn serve(
             master_key: settings.store.master_key.clone(),
             sync_tasks: sync_tasks.clone(),
             loop_writes: settings.moysklad_watch.loop_writes,
+            restore: settings.moysklad_watch.restore,
         };
         let job = Arc::new(EventJob::new(handlers, context));
         let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job)

@@ -1,6 +1,6 @@
 //! APIs that only some events need to be looked up at: PayPal, Twilio, SNS.
 
-use super::{ConfigError, Source, minutes, positive, secret, secrets, url};
+use super::{ConfigError, Source, minutes, positive, seconds, secret, secrets, url};
 use secrecy::SecretString;
 use std::path::PathBuf;
 use url::Url;
@@ -112,6 +112,9 @@ pub struct MoyskladWatch {
     pub reconcile: std::time::Duration,
     /// `MOYSKLAD_LOOP_WRITES`: how many own writes to one entity may come back as webhooks within ten minutes.
     pub loop_writes: u32,
+    /// `MOYSKLAD_RESTORE_SECONDS`: how long what a child has deleted stays away before it comes back from main; its user
+    /// may be tidying up.
+    pub restore: std::time::Duration,
 }
 
 impl MoyskladWatch {
@@ -120,6 +123,7 @@ impl MoyskladWatch {
             hook_check: minutes(source, "MOYSKLAD_HOOK_CHECK_MINUTES", 60)?,
             reconcile: minutes(source, "MOYSKLAD_RECONCILE_MINUTES", 30)?,
             loop_writes: positive(source, "MOYSKLAD_LOOP_WRITES", 2)?,
+            restore: seconds(source, "MOYSKLAD_RESTORE_SECONDS", 60)?,
         })
     }
 }

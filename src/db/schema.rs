@@ -123,6 +123,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Entities that were about to be made in a child.
+    moysklad_creates (child_account, main_account, entity_type, main_id) {
+        main_account -> Uuid,
+        child_account -> Uuid,
+        entity_type -> Text,
+        main_id -> Uuid,
+        external_code -> Text,
+        begun_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// Images of main's goods in a child: what was copied, and which are to be looked at.
     moysklad_images (main_account, child_account, entity_type, main_id) {
         main_account -> Uuid,

@@ -82,6 +82,8 @@ pub struct Context {
     pub sync_tasks: Waker,
     /// How many own writes to one entity may come back as webhooks (`MOYSKLAD_LOOP_WRITES`).
     pub loop_writes: u32,
+    /// How long what a child of MoySklad has deleted stays away (`MOYSKLAD_RESTORE_SECONDS`).
+    pub restore: std::time::Duration,
 }
 
 impl From<crate::upstream::UpstreamError> for HandlerError {

@@ -91,19 +91,6 @@ pub(super) async fn insert(conn: &mut AsyncPgConnection, key: Key, child_id: Uui
     }
 }
 
-/// Frees an entity of a child that is in the archive because main deleted what it followed; false if it is not one.
-pub(super) async fn free_archived(
-    conn: &mut AsyncPgConnection,
-    key: Key,
-    child_id: Uuid,
-) -> QueryResult<bool> {
-    let row = dsl::moysklad_mappings
-        .filter(dsl::child_account.eq(key.child_account).and(dsl::main_account.eq(key.main_account)))
-        .filter(dsl::entity_type.eq(key.entity_type).and(dsl::child_id.eq(child_id)))
-        .filter(dsl::written_hash.eq(ARCHIVED));
-    Ok(diesel::delete(row).execute(conn).await? > 0)
-}
-
 /// Forgets a counterpart that is gone.
 pub(super) async fn remove(conn: &mut AsyncPgConnection, key: Key) -> QueryResult<()> {
     diesel::delete(dsl::moysklad_mappings.find((

@@ -34,7 +34,9 @@ impl Drain<'_> {
                     self.skip(change, &text).await?;
                 }
                 Some(_) if kind == EntityKind::Productfolder => {
-                    // Folders have no archive.
+                    // Folders have no archive. The next one of its name and place may have this one.
+                    let key = self.key(kind, change.main_id);
+                    mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
                     self.skip(change, "the folder no longer exists in main: left as it is").await?;
                 }
                 Some(mapping) if mapping.written_hash.as_deref() == Some(ARCHIVED) => {

@@ -115,6 +115,28 @@ pub(super) async fn next_due(
     Ok(next.map(|due| (due - chrono::Utc::now()).to_std().unwrap_or_default()))
 }
 
+/// Children of this main for which changes are due. What waited for an entity that its child has by now is due too: the
+/// run that brought it may have been cut off before it said so.
+pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Uuid>> {
+    // The id is in the text that says what it waits for; diesel cannot look into it.
+    diesel::sql_query(
+        "UPDATE moysklad_changes AS c SET status = 'waiting' FROM moysklad_mappings AS m
+         WHERE c.main_account = $1 AND c.status = 'blocked'
+             AND m.main_account = c.main_account AND m.child_account = c.child_account
+             AND m.main_id = substring(c.error FROM '([0-9a-f-]{36}) of main$')::uuid",
+    )
+    .bind::<SqlUuid, _>(main)
+    .execute(conn)
+    .await?;
+    dsl::moysklad_changes
+        .filter(dsl::main_account.eq(main))
+        .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
+        .select(dsl::child_account)
+        .distinct()
+        .load(conn)
+        .await
+}
+
 type Place = (Uuid, Uuid, &'static str, Uuid);
 
 /// The child has these of one type: id in main, version. Those of which an event came meanwhile stay. To be called in a

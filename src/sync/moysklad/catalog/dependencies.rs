@@ -4,7 +4,7 @@ use super::changes::Change;
 use super::drain::Drain;
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{ApiError, id_of};
-use crate::sync::moysklad::metadata::Metadata;
+use crate::sync::moysklad::metadata::{Metadata, UomName};
 use crate::sync::moysklad::product::{self, Projection, Terms, elements, reference};
 use crate::sync::moysklad::settings::{CatalogSettings, EntityKind};
 use serde_json::{Value, json};
@@ -54,8 +54,12 @@ impl Drain<'_> {
             metadata.younger_than(age, &self.child)
         )?;
         if kind != EntityKind::Productfolder && kind != EntityKind::Variant {
-            if self.make_units(entities, &main, &child).await? {
+            if !missing_units(entities, &main, &child).is_empty() {
+                // An earlier run may have made them and never known.
                 child = metadata.younger_than(Duration::ZERO, &self.child).await?;
+                if self.make_units(missing_units(entities, &main, &child)).await? {
+                    child = metadata.younger_than(Duration::ZERO, &self.child).await?;
+                }
             }
             if entities.iter().any(|entity| entity.get("country").is_some()) {
                 tokio::try_join!(main.load_countries(&self.main), child.load_countries(&self.child))?;
@@ -76,23 +80,8 @@ impl Drain<'_> {
         Ok(Words { main, child })
     }
 
-    /// Makes the units that the child lacks; whether there were any.
-    async fn make_units(
-        &self,
-        entities: &[&Value],
-        main: &Metadata,
-        child: &Metadata,
-    ) -> Result<bool, ApiError> {
-        let units = entities.iter().flat_map(|entity| {
-            let packs = elements(entity.get("packs")).filter_map(|pack| pack.get("uom"));
-            entity.get("uom").into_iter().chain(packs)
-        });
-        let mut missing = Vec::new();
-        for unit in units.filter_map(|unit| main.uom_name(unit)) {
-            if child.uom(&unit).is_none() && !unit.name.is_empty() && !missing.contains(&unit) {
-                missing.push(unit);
-            }
-        }
+    /// Makes these units in the child; whether there were any.
+    async fn make_units(&self, missing: Vec<UomName>) -> Result<bool, ApiError> {
         for unit in &missing {
             let mut body = json!({"name": unit.name});
             if let Some(code) = &unit.code {
@@ -198,6 +187,21 @@ impl Drain<'_> {
         self.parents = Some(parents.clone());
         Ok(parents)
     }
+}
+
+/// Units of these entities that the child lacks.
+fn missing_units(entities: &[&Value], main: &Metadata, child: &Metadata) -> Vec<UomName> {
+    let units = entities.iter().flat_map(|entity| {
+        let packs = elements(entity.get("packs")).filter_map(|pack| pack.get("uom"));
+        entity.get("uom").into_iter().chain(packs)
+    });
+    let mut missing = Vec::new();
+    for unit in units.filter_map(|unit| main.uom_name(unit)) {
+        if child.uom(&unit).is_none() && !unit.name.is_empty() && !missing.contains(&unit) {
+            missing.push(unit);
+        }
+    }
+    missing
 }
 
 impl Links {

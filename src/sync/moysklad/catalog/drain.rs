@@ -82,6 +82,11 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         parents: None,
     };
     let result = drain.all(due).await;
+    let (main, child) = (pair.main_id(), pair.child_id());
+    if drain.report.something_new {
+        // Also when the run ends early: the next one will find them there, and nothing new.
+        changes::unblock(&mut *cx.conn().await?, main, child).await.map_err(broken)?;
+    }
     drain.flush().await?;
     drain.schedule_images().await?;
     result?;
@@ -91,10 +96,6 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         outcome => outcome,
     };
     let mut conn = cx.conn().await?;
-    let (main, child) = (pair.main_id(), pair.child_id());
-    if drain.report.something_new {
-        changes::unblock(&mut conn, main, child).await.map_err(broken)?;
-    }
     if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
         let next = task_for_the_rest(main, child, delay, cx);
         tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
@@ -128,6 +129,8 @@ impl Drain<'_> {
             return Ok(());
         }
         let mut entities = self.read(kind, &ids).await?;
+        let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
+        mappings.extend(self.made_unknown(kind, unknown).await?);
         let (mut there, mut gone) = (Vec::new(), Vec::new());
         for change in changes {
             let mapping = mappings.remove(&change.main_id);
@@ -192,14 +195,16 @@ impl Drain<'_> {
     }
 
     async fn rounds(&mut self, kind: EntityKind, mut items: Vec<Item>) -> Result<(), ApiError> {
+        let mut makes = false;
         for round in 0..ROUNDS {
             if items.is_empty() {
-                return Ok(());
+                break;
             }
             let mut again = Vec::new();
             if round == 0 {
                 let writes = self.decide(kind, items, &mut again).await?;
                 let writes = self.let_pass(kind, writes).await?;
+                makes |= self.note_creates(kind, &writes).await?;
                 let alone = writes.len() == 1;
                 let mut writes = writes.into_iter().peekable();
                 while writes.peek().is_some() {
@@ -215,10 +220,14 @@ impl Drain<'_> {
                 for item in items {
                     let writes = self.decide(kind, vec![item], &mut again).await?;
                     let writes = self.let_pass(kind, writes).await?;
+                    makes |= self.note_creates(kind, &writes).await?;
                     self.write_alone(writes, &mut again).await?;
                 }
             }
             items = again;
+        }
+        if makes {
+            self.forget_creates(kind).await?;
         }
         for item in items {
             self.fail(

@@ -7,6 +7,7 @@ mod archive;
 pub mod audit;
 pub mod backlog;
 mod changes;
+mod creates;
 mod dependencies;
 mod drain;
 mod filters;
@@ -16,6 +17,7 @@ mod matching;
 mod routes;
 mod settle;
 mod strategy;
+mod take_over;
 mod writes;
 
 pub(super) use changes::News;
@@ -41,8 +43,6 @@ const CATALOG: &str = "catalog";
 const SYNC: &str = "sync";
 /// A notification's events are handled one by one; this long they gather.
 const GATHER: Duration = Duration::from_millis(250);
-/// What a child has deleted comes back after this time: its user may be tidying up.
-const RESTORE: Duration = Duration::from_secs(60);
 
 /// Whether something may come of an event of this type.
 pub(super) fn wants(event_type: &str) -> bool {
@@ -103,13 +103,14 @@ async fn in_child(kind: EntityKind, notice: &Notice<'_>, cx: &Context) -> Result
         operation: "restore",
         updated_fields: None,
         event: Some(notice.event.id),
-        delay: RESTORE,
+        delay: cx.restore,
     };
     enqueue(&mut conn, &news, notice.max_attempts).await?;
     let key = Key { main_account: main, child_account: child, entity_type, main_id };
     mappings::remove(&mut conn, key).await?;
     cx.sync_tasks.wake();
-    Ok(Outcome::completed("1 sync task: what the child deleted comes back in a minute"))
+    let pause = cx.restore.as_secs();
+    Ok(Outcome::completed(format!("1 sync task: what the child deleted comes back in {pause} s")))
 }
 
 /// Notes what is new and sees to it that each child's task will look at it.
@@ -128,6 +129,15 @@ pub(super) async fn enqueue(
         Ok(())
     })
     .await
+}
+
+/// Sees to it that what is due for children of this main is looked at: the task that should have done so may have failed
+/// for good.
+pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts: i32) -> QueryResult<()> {
+    for child in changes::children_with_due(conn, main).await? {
+        tasks::enqueue_gathering(conn, &task(main, child, None, GATHER, max_attempts)).await?;
+    }
+    Ok(())
 }
 
 fn task(main: Uuid, child: Uuid, event: Option<Uuid>, delay: Duration, max_attempts: i32) -> NewTask {

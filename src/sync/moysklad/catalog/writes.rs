@@ -127,13 +127,9 @@ impl Drain<'_> {
     ) -> Result<Option<Write>, ApiError> {
         let child_id = id_of_entity(counterpart)?;
         let key = self.key(kind, item.change.main_id);
-        let mut conn = self.cx.conn().await?;
-        let linked = mappings::insert(&mut conn, key, child_id).await.map_err(broken)?
-            // Main has deleted what it followed, and made it anew.
-            || mappings::free_archived(&mut conn, key, child_id).await.map_err(broken)?
-                && mappings::insert(&mut conn, key, child_id).await.map_err(broken)?;
-        drop(conn);
-        if !linked {
+        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?
+            && !self.take_over(key, child_id).await?
+        {
             let text = format!(
                 "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
                  {field}, then retry",
@@ -397,7 +393,7 @@ fn conflict(text: &str) -> ApiError {
 
 /// The same for every run of the same entity and child: MoySklad answers a repeated create with what the first one
 /// created.
-fn sync_id(key: Key) -> Uuid {
+pub(super) fn sync_id(key: Key) -> Uuid {
     let name = [key.main_account, key.main_id, key.child_account].map(Uuid::into_bytes).concat();
     Uuid::new_v5(&NAMESPACE, &name)
 }

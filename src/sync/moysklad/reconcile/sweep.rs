@@ -9,7 +9,9 @@ use crate::inbox::{self, NewEvent};
 use crate::queue::HandlerError;
 use crate::sync::moysklad::accounts::{self, Credentials, Role, Status};
 use crate::sync::moysklad::api::{AccountApi, ApiError};
+use crate::sync::moysklad::catalog;
 use crate::sync::moysklad::hooks::{self, Action, HookError};
+use crate::sync::moysklad::mappings::ARCHIVED;
 use crate::sync::moysklad::work::{Work, broken};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -57,6 +59,10 @@ pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found
         }
         Ok(found)
     };
+    if credentials.account.role == Role::Main {
+        let attempts = work.settings.worker.max_attempts;
+        catalog::rouse(&mut *work.pool.get().await?, turn.account_id, attempts).await?;
+    }
     match found.await {
         Ok(found) => Ok(found),
         Err(error) => Err(HookError::Api(hooks::told(work, &credentials, error).await)),
@@ -201,8 +207,10 @@ impl Sweep<'_> {
         let of_kind = dsl::moysklad_mappings.filter(dsl::entity_type.eq(kind));
         let ids: Vec<Uuid> = match self.credentials.account.role {
             Role::Main => {
+                // What is archived because main deleted it is known to be gone, and would look like a loss again and again.
+                let gone = dsl::written_hash.is_distinct_from(ARCHIVED);
                 of_kind
-                    .filter(dsl::main_account.eq(self.turn.account_id))
+                    .filter(dsl::main_account.eq(self.turn.account_id).and(gone))
                     .select(dsl::main_id)
                     .load(conn)
                     .await?

@@ -1,0 +1,125 @@
+//! The table `moysklad_creates`: what was about to be made in a child. After a create whose end was never known, main may
+//! delete or rename its entity before the next run comes to it; then this is all that tells of what the child may hold.
+
+use super::drain::Drain;
+use super::matching::field_name;
+use super::routes::escaped;
+use super::writes::{Write, sync_id};
+use crate::db::schema::moysklad_creates::dsl;
+use crate::sync::moysklad::api::{ApiError, id_of_entity};
+use crate::sync::moysklad::mappings::{self, Mapping};
+use crate::sync::moysklad::settings::{EntityKind, MatchField};
+use crate::sync::moysklad::work::broken;
+use diesel::prelude::*;
+use diesel::sql_types::{Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+impl Drain<'_> {
+    /// Notes, before the requests, what they are to make; whether there is anything.
+    pub(super) async fn note_creates(&self, kind: EntityKind, writes: &[Write]) -> Result<bool, ApiError> {
+        let row = |write: &Write| {
+            let code = write.item.entity["externalCode"].as_str()?.to_owned();
+            Some((
+                dsl::main_account.eq(self.pair.main_id()),
+                dsl::child_account.eq(self.pair.child_id()),
+                dsl::entity_type.eq(kind.keyword()),
+                dsl::main_id.eq(write.item.change.main_id),
+                dsl::external_code.eq(code),
+            ))
+        };
+        let rows: Vec<_> = writes.iter().filter(|write| write.target.is_none()).filter_map(row).collect();
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        diesel::insert_into(dsl::moysklad_creates)
+            .values(rows)
+            .on_conflict((dsl::child_account, dsl::main_account, dsl::entity_type, dsl::main_id))
+            .do_update()
+            .set(dsl::external_code.eq(diesel::upsert::excluded(dsl::external_code)))
+            .execute(&mut *self.cx.conn().await?)
+            .await
+            .map_err(broken)?;
+        Ok(true)
+    }
+
+    /// Forgets what is known to have been made: it is mapped.
+    pub(super) async fn forget_creates(&self, kind: EntityKind) -> Result<(), ApiError> {
+        // A delete that joins: diesel cannot say it.
+        diesel::sql_query(
+            "DELETE FROM moysklad_creates AS c USING moysklad_mappings AS m
+             WHERE c.child_account = $1 AND c.main_account = $2 AND c.entity_type = $3
+                 AND m.main_account = c.main_account AND m.child_account = c.child_account
+                 AND m.entity_type = c.entity_type AND m.main_id = c.main_id",
+        )
+        .bind::<SqlUuid, _>(self.pair.child_id())
+        .bind::<SqlUuid, _>(self.pair.main_id())
+        .bind::<Text, _>(kind.keyword())
+        .execute(&mut *self.cx.conn().await?)
+        .await
+        .map_err(broken)?;
+        Ok(())
+    }
+
+    /// The counterparts of these entities, which no mapping knows, as far as an earlier run made them without ever knowing.
+    /// They are mapped from now on.
+    pub(super) async fn made_unknown(
+        &self,
+        kind: EntityKind,
+        ids: Vec<Uuid>,
+    ) -> Result<HashMap<Uuid, Mapping>, ApiError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let noted = dsl::moysklad_creates
+            .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+            .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::main_id.eq_any(ids)));
+        let mut conn = self.cx.conn().await?;
+        let begun: Vec<(Uuid, String)> =
+            noted.select((dsl::main_id, dsl::external_code)).load(&mut conn).await.map_err(broken)?;
+        drop(conn);
+        let mut found = HashMap::new();
+        for (main_id, code) in begun {
+            if let Some(child_id) = self.made_as(kind, main_id, &code).await? {
+                let key = self.key(kind, main_id);
+                if mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
+                    found.insert(main_id, Mapping { child_id, written_hash: None, written_fields: None });
+                }
+            }
+            let row = dsl::moysklad_creates.find((child, main, kind.keyword(), main_id));
+            diesel::delete(row).execute(&mut *self.cx.conn().await?).await.map_err(broken)?;
+        }
+        Ok(found)
+    }
+
+    /// The child's entity that was made for this one of main: by its `syncId`, which lists show but may not filter by.
+    /// Variants and folders have none: it is the one of this external code that has no counterpart.
+    async fn made_as(&self, kind: EntityKind, main_id: Uuid, code: &str) -> Result<Option<Uuid>, ApiError> {
+        let name = field_name(MatchField::ExternalCode);
+        let mut filter = format!("{name}={}", escaped(code));
+        if kind != EntityKind::Productfolder {
+            filter.push_str(";archived=true;archived=false");
+        }
+        let query = [("filter", filter), ("limit", "1000".to_owned())];
+        let ours = sync_id(self.key(kind, main_id)).to_string();
+        let mut conn = self.cx.conn().await?;
+        for row in self.rows(&self.child, kind, &query).await? {
+            if row["externalCode"] != code {
+                continue;
+            }
+            let id = id_of_entity(&row)?;
+            let is_it = if matches!(kind, EntityKind::Variant | EntityKind::Productfolder) {
+                let (main, child) = (self.pair.main_id(), self.pair.child_id());
+                mappings::main_of(&mut conn, child, main, kind.keyword(), id).await.map_err(broken)?.is_none()
+            } else {
+                row["syncId"] == ours
+            };
+            if is_it {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+}
