@@ -112,6 +112,12 @@ async fn a_health_check_says_what_is_wrong() {
     assert!(run(&franchise, &["webhook", "setup", "--all"]).0);
     assert!(run(&franchise, &["webhook", "health-check"]).0);
 
+    // What is needless harms nobody: it is told, and removed at the next check.
+    let settings = r#"{"catalog": {"entities": ["product"]}}"#;
+    assert!(run(&franchise, &["accounts", "settings", &id(franchise.children[1]), "--set", settings]).0);
+    let (done, text) = run(&franchise, &["webhook", "health-check"]);
+    assert!(done && text.contains("not needed, removed at the next check: bundle.DELETE"), "{text}");
+
     // A dead token stops its account and no other.
     franchise.sim.kill_token(franchise.children[0]);
     let (done, text) = run(&franchise, &["webhook", "setup", "--all"]);

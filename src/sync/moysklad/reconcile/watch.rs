@@ -18,6 +18,10 @@ use uuid::Uuid;
 pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>, stop: CancellationToken) {
     let (work, times) = (tasks.work(), settings.moysklad_watch);
     let watch = Watch { hooks: Hooks::of(work.clone()), work, owner: Uuid::new_v4() };
+    for counter in ["moysklad_loops_total", "moysklad_sweeps_total"] {
+        // Who alerts on one wants to see it before it counts.
+        metrics::counter!(counter).increment(0);
+    }
     watch.warn_of_app_url().await;
     let all = async {
         tokio::join!(
