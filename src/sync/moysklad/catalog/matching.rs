@@ -8,7 +8,7 @@ use crate::sync::moysklad::product::elements;
 use crate::sync::moysklad::settings::{EntityKind, MatchField};
 use serde_json::Value;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Conditions of one search, as many as entities of one read.
 const VALUES_AT_ONCE: usize = super::drain::AT_ONCE;
@@ -69,7 +69,7 @@ impl Drain<'_> {
     ) -> Result<Vec<Value>, ApiError> {
         let values: BTreeSet<String> = values.collect();
         let mut values = values.into_iter().peekable();
-        let mut found = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
         while values.peek().is_some() {
             let (mut conditions, mut bytes) = (Vec::new(), 0);
             if kind != EntityKind::Productfolder {
@@ -88,7 +88,9 @@ impl Drain<'_> {
                 is_last = value.ends_with('\\') || is_operator(&value);
             }
             let query = [("filter", conditions.join(";")), ("limit", "1000".to_owned())];
-            found.extend(self.rows(&self.child, kind, &query).await?);
+            // One of several barcodes, say, may be found by two searches: it is still one.
+            let rows = self.rows(&self.child, kind, &query).await?;
+            found.extend(rows.into_iter().filter(|row| seen.insert(row["id"].to_string())));
         }
         Ok(found)
     }
