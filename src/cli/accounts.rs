@@ -31,7 +31,10 @@ Of a child, what it gets of main's catalogue:
                                 {\"folderNotIn\": [\"id of a folder of main\", …]}  neither there nor below
                                 {\"attribute\": {\"name\": \"…\", \"is\": \"…\", \"value\": …}}
                               `is`: equal, notEqual, contains, less, greater, set, unset (these two without value)
-  catalog.create_folders      whether main's folders are made in the child (default: true)
+                              What meets them only later comes then, a product with its variants; what ceases to
+                              meet them stays, and is kept up
+  catalog.create_folders      whether main's folders are made in the child (default: true); if not, the child's own
+                              are left alone
   catalog.images              whether images of products, variants and bundles are copied, behind everything else; main's
                               images replace the child's (default: true). Switched on later: `hookgate sync full`
   catalog.vat                 copy (default): as in main; leave: the child's own affair; without: no VAT
