@@ -15,55 +15,73 @@ const TOKEN_VARIABLE: &str = "MOYSKLAD_ACCESS_TOKEN";
 
 /// Every key, for `accounts settings --help`.
 const SETTINGS_HELP: &str = "\
-Settings are one JSON object. Every key may be left out; one that is not listed here is refused.
+Settings are one JSON object, and --set replaces all of it. Every key may be left out;
+one that is not listed here is refused.
 
-Of a child, what it gets of main's catalogue:
-  catalog.entities            types that it gets: product, variant, bundle, service, productfolder (default: all)
-  catalog.match_products_by   field by which a product, variant or bundle that the child has already is
-                              recognized: code, externalCode (default), article, barcode, name
-  catalog.match_services_by   the same for services, which have no article (default: externalCode)
-  catalog.price_types         {\"main's price type\": \"the child's\", …} by name; buyPrice is the purchase price.
-                              Default: to the type of the same name
-  catalog.attributes          [\"name\", …] of the attributes that it gets. Default: those that it has under the
-                              same name and type
-  catalog.filters             conditions, all of which a product must meet when it is created in the child:
-                                {\"folderIn\": [\"id of a folder of main\", …]}     there or below
-                                {\"folderNotIn\": [\"id of a folder of main\", …]}  neither there nor below
-                                {\"attribute\": {\"name\": \"…\", \"is\": \"…\", \"value\": …}}
-                              `is`: equal, notEqual, contains, less, greater, set, unset (these two without value)
-                              What meets them only later comes then, a product with its variants; what ceases to
-                              meet them stays, and is kept up
-  catalog.create_folders      whether main's folders are made in the child (default: true); if not, the child's own
-                              are left alone
-  catalog.images              whether images of products, variants and bundles are copied, behind everything else; main's
-                              images replace the child's (default: true). Switched on later: `hookgate sync full`
-  catalog.vat                 copy (default): as in main; leave: the child's own affair; without: no VAT
+What a child gets of main's catalogue, `catalog`:
+  entities           types that it gets. Default: all, in any order:
+                       [\"product\", \"variant\", \"bundle\", \"service\", \"productfolder\"]
+  match_products_by  field by which a product, variant or bundle that the child has
+                     already is recognized: \"code\", \"externalCode\" (default),
+                     \"article\", \"barcode\" or \"name\"
+  match_services_by  the same for services, which have no article.
+                     Default: \"externalCode\"
+  price_types        main's price types and the child's, by name; buyPrice is the
+                     purchase price: {\"Wholesale\": \"buyPrice\", \"Retail\": \"Retail\"}.
+                     Default: each to the one of the same name
+  attributes         names of those that it gets: [\"Brand\", \"Season\"]. Default: those
+                     that it has under the same name and type
+  filters            conditions, all of which a product must meet when it is created
+                     in the child. Default: []. Of three forms:
+                       {\"folderIn\": [\"ID\"]}      in a folder of main, or below
+                       {\"folderNotIn\": [\"ID\"]}   in none of them, nor below
+                       {\"attribute\": {\"name\": \"Season\", \"is\": \"equal\", \"value\": \"Summer\"}}
+                     `is`: equal, notEqual, contains, less, greater, or set and unset,
+                     which take no value. What meets them only later comes then, a
+                     product with its variants; what ceases to stays, and is kept up
+  create_folders     whether main's folders are made in the child. Default: true;
+                     if not, the child's own are left alone
+  images             whether images are copied, behind everything else; main's replace the
+                     child's. Default: true. Switched on later: `hookgate sync full`
+  vat                \"copy\" (default): as in main; \"leave\": the child's own affair;
+                     \"without\": no VAT
 
-Of a child, what becomes of its documents:
-  orders.organization         id of the organization of main that they belong to; without it none flows
-  orders.documents            types that flow: customerorder, retaildemand, purchaseorder (default: all)
-  orders.counterparty         real (default): the same one, matched by INN, telephone or e-mail, made if main
-                              has none; {\"stub\": \"id\"}: always this counterparty of main
-  orders.store                id of the store of main
-  orders.states               {\"the child's state\": \"main's\", …} by name. Default: the state of the same name
-  orders.status_back          whether main's state goes back to the child's order (default: false)
-  orders.only_applicable      only documents that are applicable (default: true)
-  orders.number_prefix        put before the child's number; at most 20 characters
+What becomes of a child's documents, `orders`:
+  organization       id of main's organization that they belong to. Default: none, and
+                     no document flows
+  documents          types that flow. Default: all:
+                       [\"customerorder\", \"retaildemand\", \"purchaseorder\"]
+  counterparty       \"real\" (default): the same one, known by INN, telephone or e-mail,
+                     made if main has none; {\"stub\": \"ID\"}: always this one of main
+  store              id of main's store. Default: none
+  states             the child's states and main's, by name: {\"New\": \"Accepted\"}.
+                     Default: each to the one of the same name
+  status_back        whether main's state goes back to the child. Default: false
+  only_applicable    whether only applicable documents are made in main. Default: true
+  number_prefix      put before the child's number, as \"KZN-\"; at most 20 characters.
+                     Default: none, main numbers and its description names the child's
+
+What is told of the stock of any account, `stock`:
+  report             whose changes are told as inventory.updated: \"all\": the sums over
+                     all stores, told as inventory.low, too; \"bystore\": what each
+                     store has. Default: none, nothing is told
+  low                with the report \"all\": less than this is low where a product has
+                     no minimum of its own, as 5. Default: only such minimums count
 
 Of any account:
-  stock.report                report whose changes are told as inventory.updated: all (the sums over all stores, also
-                              told as inventory.low), bystore (what each store has). Default: none
-  stock.low                   with the report all: less than this is low where a product has no minimum of its own
-  dedicated_login             true: nobody but this gateway uses the login whose token this is, so what that login
-                              did is not followed (default: false)
-  emit                        of what beside the sync's own affairs events are emitted: [\"customers\", \"orders\",
-                              \"purchaseOrders\"]; the webhooks for it are set up, too (default: [])
+  dedicated_login    true: nobody but this gateway uses the login whose token this is,
+                     so what that login did is not followed. Default: false
+  emit               what else events are emitted of, with the webhooks for it:
+                     [\"customers\", \"orders\", \"purchaseOrders\"]. Default: []
 
-Webhooks follow the settings at the next check; `hookgate webhook setup --account ID` makes it now.
+Webhooks follow the settings at the next check; `hookgate webhook setup --account ID`
+makes it now. What was filtered out or made before does not follow a changed setting by
+itself: `hookgate sync full --account ID` brings everything over anew.
 
 Examples:
-  hookgate accounts settings 4e5f6a7b-… --set '{\"catalog\": {\"match_products_by\": \"article\"}}'
-  hookgate accounts settings 4e5f6a7b-… --status inactive";
+  hookgate accounts settings ID --set '{\"catalog\": {\"match_products_by\": \"article\"}}'
+  hookgate accounts settings ID --set '{\"orders\": {\"organization\": \"ID\", \"status_back\": true}}'
+  hookgate accounts settings ID --status inactive";
 
 /// The MoySklad accounts that are kept in step.
 #[derive(Debug, Subcommand)]
@@ -236,4 +254,23 @@ fn print(session: &Session, accounts: &[Account]) {
         })
         .collect();
     print_table(session.json, &["ACCOUNT", "NAME", "ROLE", "STATUS", "FOLLOWS"], rows, &json!(accounts));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::moysklad::settings::ChildSettings;
+
+    #[test]
+    fn the_help_explains_every_key_and_fits_a_terminal() {
+        let all = json!(ChildSettings::default());
+        for (section, keys) in all.as_object().unwrap() {
+            let names: Vec<&String> = keys.as_object().map_or(vec![section], |keys| keys.keys().collect());
+            for name in names {
+                let explained = |line: &str| line.trim_start().split("  ").next() == Some(name);
+                assert!(SETTINGS_HELP.lines().any(explained), "{section}: {name}");
+            }
+        }
+        assert!(SETTINGS_HELP.lines().all(|line| line.chars().count() <= 100), "clap would wrap it");
+    }
 }

@@ -3,8 +3,10 @@
 use super::session::{Opened, open};
 use super::{CliError, print_table};
 use crate::config::Settings;
+use crate::db::Database;
 use crate::db::embedded::Claim;
 use crate::providers::{LearnedSecrets, Registry};
+use crate::sync::moysklad::{accounts, is_accepted_prefix};
 use serde_json::json;
 use std::time::Duration;
 use url::Url;
@@ -36,9 +38,10 @@ impl State {
 
 pub(super) async fn run(mut settings: Settings, json: bool) -> Result<(), CliError> {
     let mut verdicts = vec![Verdict { what: "settings", state: State::Good, detail: "read".to_owned() }];
-    verdicts.extend(database(&mut settings).await);
-    verdicts.extend(configuration(&settings));
-    verdicts.extend(upstreams(&settings).await);
+    let (of_database, stored) = database(&mut settings).await;
+    verdicts.extend(of_database);
+    verdicts.extend(configuration(&settings, &stored));
+    verdicts.extend(upstreams(&settings, &stored).await);
     let rows = verdicts
         .iter()
         .map(|verdict| vec![verdict.what.to_owned(), verdict.state.word().to_owned(), verdict.detail.clone()])
@@ -51,17 +54,41 @@ pub(super) async fn run(mut settings: Settings, json: bool) -> Result<(), CliErr
     if verdicts.iter().any(|verdict| verdict.state == State::Bad) { Err(CliError::Silent) } else { Ok(()) }
 }
 
-async fn database(settings: &mut Settings) -> Vec<Verdict> {
+/// What the database adds to the settings.
+#[derive(Default)]
+struct Stored {
+    learned: LearnedSecrets,
+    /// Whether there is an account of MoySklad.
+    accounts: bool,
+}
+
+impl Stored {
+    async fn read(database: &Database, settings: &Settings) -> Option<Self> {
+        let pool = database.pool(&settings.store).ok()?;
+        let mut conn = pool.get().await.ok()?;
+        let learned = crate::reload::learned(&mut conn, settings.store.master_key.as_ref()).await.ok()?;
+        Some(Self { learned, accounts: !accounts::list(&mut conn).await.ok()?.is_empty() })
+    }
+
+    fn uses_moysklad(&self, settings: &Settings) -> bool {
+        self.accounts || !settings.moysklad.webhook_tokens.is_empty()
+    }
+}
+
+async fn database(settings: &mut Settings) -> (Vec<Verdict>, Stored) {
     let bad = |what, detail: String| Verdict { what, state: State::Bad, detail };
     let Opened { database, cluster } = match open(settings, Claim::Join).await {
         Ok(opened) => opened,
-        Err(error) => return vec![bad("database", error.to_string())],
+        Err(error) => return (vec![bad("database", error.to_string())], Stored::default()),
     };
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut stored) = (Vec::new(), Stored::default());
     match crate::db::pending(&database).await {
         Ok(pending) => {
             let detail = if cluster.is_some() { "private cluster answers" } else { "DATABASE_URL answers" };
             verdicts.push(Verdict { what: "database", state: State::Good, detail: detail.to_owned() });
+            if pending.is_empty() {
+                stored = Stored::read(&database, settings).await.unwrap_or_default();
+            }
             let private = settings.store.database_url.is_none();
             verdicts.push(match (pending.len(), settings.store.auto_migrate.unwrap_or(private)) {
                 (0, _) => Verdict { what: "schema", state: State::Good, detail: "up to date".to_owned() },
@@ -80,11 +107,11 @@ async fn database(settings: &mut Settings) -> Vec<Verdict> {
     {
         verdicts.push(bad("private cluster", error.to_string()));
     }
-    verdicts
+    (verdicts, stored)
 }
 
-fn configuration(settings: &Settings) -> Vec<Verdict> {
-    let mut verdicts = vec![match Registry::new(settings, &LearnedSecrets::new()) {
+fn configuration(settings: &Settings, stored: &Stored) -> Vec<Verdict> {
+    let mut verdicts = vec![match Registry::new(settings, &stored.learned) {
         Err(error) => Verdict { what: "providers", state: State::Bad, detail: error.to_string() },
         Ok(registry) if registry.names().next().is_none() => {
             let detail = "none has a secret: set GITHUB_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET, …; \
@@ -105,10 +132,9 @@ fn configuration(settings: &Settings) -> Vec<Verdict> {
         let detail = "HOOKGATE_MASTER_KEY is not set: no account token can be stored";
         verdicts.push(Verdict { what: "master key", state: State::Note, detail: detail.to_owned() });
     }
-    if !settings.moysklad.webhook_tokens.is_empty() {
-        let app_url = &settings.receiver.app_url;
+    if stored.uses_moysklad(settings) {
         // MoySklad refuses the header otherwise, and without it every write would come back as a webhook.
-        let good = app_url.host_str().is_some_and(|host| host.contains('.'));
+        let good = is_accepted_prefix(&settings.receiver.app_url);
         let detail = if good {
             "can be MoySklad's X-Lognex-WebHook-DisableByPrefix"
         } else {
@@ -120,7 +146,7 @@ fn configuration(settings: &Settings) -> Vec<Verdict> {
     verdicts
 }
 
-async fn upstreams(settings: &Settings) -> Vec<Verdict> {
+async fn upstreams(settings: &Settings, stored: &Stored) -> Vec<Verdict> {
     let mut wanted: Vec<(&'static str, &Url)> = Vec::new();
     if settings.stripe.api_key.is_some() {
         wanted.push(("Stripe", &settings.stripe.base_url));
@@ -137,7 +163,7 @@ async fn upstreams(settings: &Settings) -> Vec<Verdict> {
     if settings.work_api.token.is_some() {
         wanted.push(("Work API", &settings.work_api.base_url));
     }
-    if !settings.moysklad.webhook_tokens.is_empty() {
+    if stored.uses_moysklad(settings) {
         wanted.push(("MoySklad", &settings.moysklad.base_url));
     }
     futures_util::future::join_all(wanted.into_iter().map(|(what, url)| async move {

@@ -205,6 +205,10 @@ fn tell(simulator: &Simulator, accounts: &[Told], json: bool) {
         "For the gateway:".to_owned(),
         format!("  export MOYSKLAD_BASE_URL={base}"),
     ];
+    for account in accounts {
+        let variable = account.name.to_uppercase().replace(' ', "_");
+        lines.push(format!("  export {variable}={} {variable}_TOKEN={}", account.id, account.token));
+    }
     for Told { id, name, token, parent } in accounts {
         let role = match parent {
             None => "--role main".to_owned(),

@@ -179,8 +179,13 @@ async fn health_check(hooks: &Hooks, session: &Session) -> Result<(), CliError> 
                 ("FAILED", "suspended: MoySklad refused its token; set a new one".to_owned())
             }
             Status::Active => match hooks.flaws(account.account_id).await {
-                Ok(flaws) if flaws.is_empty() => ("ok", "every webhook is there and switched on".to_owned()),
-                Ok(flaws) => ("FAILED", flaws.join("; ")),
+                Ok(flaws) if !flaws.amiss.is_empty() => ("FAILED", flaws.amiss.join("; ")),
+                Ok(flaws) if flaws.needless.is_empty() => {
+                    ("ok", "every webhook is there and switched on".to_owned())
+                }
+                Ok(flaws) => {
+                    ("ok", format!("not needed, removed at the next check: {}", flaws.needless.join(", ")))
+                }
                 Err(error) => ("FAILED", error.to_string()),
             },
         };

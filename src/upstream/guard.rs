@@ -292,7 +292,10 @@ mod tests {
             put(&guard, &format!("/{number}"));
             guard.answered(400, Some(number as u64));
         }
-        let remembered = || (guard.state().writes.0.len(), guard.state().failures.0.len());
+        let remembered = || {
+            let state = guard.state();
+            (state.writes.0.len(), state.failures.0.len())
+        };
         assert_eq!(remembered(), (MOST, MOST));
         assert!(!put(&guard, "/hot"));
         tokio::time::sleep(WINDOW).await;

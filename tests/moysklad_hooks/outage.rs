@@ -87,9 +87,6 @@ async fn a_dead_token_costs_one_refusal_whoever_would_use_it() {
         (account["status"] == "suspended").then_some(())
     })
     .await;
-    let refused = franchise.sim.refused(dead, 401);
-    assert!((1..=2).contains(&refused), "a sweep and a check may have begun together: {refused}");
-
     franchise.sim.edit(franchise.main, product, json!({"name": "Teapot"}));
     let name = |account| franchise.sim.by_external_code(account, "kettle")["name"].clone();
     wait::until("the other child to go on", Duration::from_secs(20), || async {
@@ -102,10 +99,10 @@ async fn a_dead_token_costs_one_refusal_whoever_would_use_it() {
         (sweeps() >= seen + 4).then_some(())
     })
     .await;
-    assert_eq!(
-        franchise.sim.refused(dead, 401),
-        refused,
-        "neither tasks nor sweeps nor checks go on with it"
+    let refused = franchise.sim.refused(dead, 401);
+    assert!(
+        (1..=2).contains(&refused),
+        "a sweep and a check may have begun together, nothing later: {refused}"
     );
     let (healthy, text) = run(&franchise, &["webhook", "health-check"]);
     assert!(!healthy && text.contains("suspended: MoySklad refused its token; set a new one"), "{text}");

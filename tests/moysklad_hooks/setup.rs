@@ -112,6 +112,12 @@ async fn a_health_check_says_what_is_wrong() {
     assert!(run(&franchise, &["webhook", "setup", "--all"]).0);
     assert!(run(&franchise, &["webhook", "health-check"]).0);
 
+    // What is needless harms nobody: it is told, and removed at the next check.
+    let settings = r#"{"catalog": {"entities": ["product"]}}"#;
+    assert!(run(&franchise, &["accounts", "settings", &id(franchise.children[1]), "--set", settings]).0);
+    let (done, text) = run(&franchise, &["webhook", "health-check"]);
+    assert!(done && text.contains("not needed, removed at the next check: bundle.DELETE"), "{text}");
+
     // A dead token stops its account and no other.
     franchise.sim.kill_token(franchise.children[0]);
     let (done, text) = run(&franchise, &["webhook", "setup", "--all"]);
@@ -183,6 +189,17 @@ async fn an_app_url_that_moysklad_refuses_sets_nothing_up() {
     let (done, text) = run(&franchise, &["webhook", "setup", "--all"]);
     assert!(!done && text.contains("APP_URL") && text.contains("host with a dot"), "{text}");
     assert_eq!(franchise.sim.requests(franchise.main).len(), before, "nothing was asked of MoySklad");
+    // Also without a secret for all accounts: that there are accounts is enough.
+    let mut franchise =
+        Franchise::start_with(&[("APP_URL", "http://localhost:8080"), ("MOYSKLAD_WEBHOOK_TOKEN", "")]).await;
+    let (done, text) = run(&franchise, &["check"]);
+    assert!(!done && text.contains("APP_URL") && text.contains("full host name"), "{text}");
+    assert!(franchise.gateway.terminate());
+    franchise.gateway.restart();
+    wait::until("the warning at the start", Duration::from_secs(20), || async {
+        franchise.gateway.log().contains("APP_URL must have a host with a dot").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,3 +165,18 @@ async fn each_is_told_once_however_often_webhooks_come_and_holds_nothing_persona
         }
     }
 }
+
+#[tokio::test]
+async fn that_main_confirms_its_copy_is_told_with_the_childs_order() {
+    let shop = Shop::start().await;
+    let (_, tea) = shop.product("Tea").await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
+    let order = shop.create("customerorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    shop.set_state(shop.main, id(&shop.order()), "Подтвержден");
+    shop.settle().await;
+    let body = emission(&shop.gateway, "sales_order.confirmed").await;
+    assert_eq!(body["data"]["account_id"], shop.main.to_string());
+    let copy_of = json!({"account_id": shop.child, "entity_type": "customerorder", "id": order});
+    assert_eq!(body["data"]["copy_of"], copy_of);
+}

@@ -33,11 +33,7 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
     let (_, tea) = shop.product("Tea").await;
     let (edited, deleted, followed) = (order(&shop, tea, 1), order(&shop, tea, 2), order(&shop, tea, 3));
     shop.settle().await;
-    let copy_of = |shop: &Shop, sum: &str| {
-        let orders = shop.orders();
-        id(orders.iter().find(|order| order["sum"].to_string() == sum).unwrap())
-    };
-    let copy = copy_of(&shop, "300.0");
+    let copy = id(shop.orders().iter().find(|order| order["sum"] == json!(300.0)).unwrap());
 
     assert!(shop.gateway.terminate());
     // Nobody listens there: each attempt fails at once.
@@ -49,8 +45,7 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
     shop.gateway.restart();
     shop.sim.resolve(ORIGIN, &shop.gateway.base.clone());
 
-    main_when(&shop, "the new order", |orders| orders.iter().any(|one| one["sum"].to_string() == "700.0"))
-        .await;
+    main_when(&shop, "the new order", |orders| orders.iter().any(|one| one["sum"] == json!(700.0))).await;
     let has = |one: &Value, text: &str| one["description"].as_str().is_some_and(|told| told.contains(text));
     main_when(&shop, "the edit", |orders| orders.iter().any(|one| has(one, "in a hurry"))).await;
     main_when(&shop, "the delete", |orders| {

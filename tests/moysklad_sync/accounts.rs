@@ -219,20 +219,12 @@ async fn the_commands_add_link_set_and_remove() {
     assert!(!run(&["accounts", "settings", &child, "--set", "[]"]).0);
     let (done, text) = run(&["accounts", "settings", &child, "--set", r#"{"catalog": {"image": true}}"#]);
     assert!(!done && text.contains("settings: catalog.image: "), "{text}");
-    // The help names every key there is.
+    // That every key is there is tested beside the text.
     let (done, help) = run(&["accounts", "settings", "--help"]);
-    assert!(done);
-    let all = serde_json::to_value(hookgate::sync::moysklad::settings::ChildSettings::default()).unwrap();
-    for (section, keys) in all.as_object().unwrap() {
-        match keys.as_object() {
-            Some(keys) => {
-                for key in keys.keys() {
-                    assert!(help.contains(&format!("{section}.{key} ")), "{key}");
-                }
-            }
-            None => assert!(help.contains(&**section), "{section}"),
-        }
-    }
+    assert!(
+        done && help.contains("`catalog`:") && help.contains("  match_products_by  field by which"),
+        "{help}"
+    );
     let key = MasterKey::parse(MASTER_KEY).unwrap();
     let sealed = sealed(&gateway, child.parse().unwrap()).await;
     assert_eq!(key.open(&format!("moysklad_accounts/{child}"), &sealed).unwrap().expose_secret(), TOKEN);

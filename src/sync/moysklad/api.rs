@@ -67,7 +67,7 @@ fn webhook_prefix(app_url: &Url) -> String {
 
 /// Whether MoySklad accepts this `APP_URL` in the loop-prevention header: it wants a scheme and a complete host, and
 /// refuses one without a dot, such as `localhost`.
-pub(super) fn is_accepted_prefix(app_url: &Url) -> bool {
+pub fn is_accepted_prefix(app_url: &Url) -> bool {
     match app_url.host() {
         Some(Host::Domain(name)) => name.trim_end_matches('.').contains('.'),
         Some(Host::Ipv4(_)) => true,

@@ -13,7 +13,8 @@
 //! in an unsuccessful state, not applicable, or deleted. Either is told when it becomes so, and not again while it stays;
 //! an order that is created in such a state is told as created alone, since nothing of it is read for that.
 //!
-//! `data` holds ids, the account and the names of the fields that were changed: nothing of what stands in them. Stock
+//! `data` holds ids, the account, an order's state and the names of the fields that were changed: nothing of what stands
+//! in them. Where main's copy of a child's order is confirmed or cancelled, `copy_of` names that order. Stock
 //! events hold quantities beside.
 //!
 //! Each is told once: by the change in the account's audit where several webhooks tell of it, and what a sweep finds is

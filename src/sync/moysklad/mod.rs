@@ -24,6 +24,7 @@ mod turns;
 mod work;
 mod worker;
 
+pub use api::is_accepted_prefix;
 pub use catalog::{audit, backlog};
 pub use handler::MoyskladHandler;
 pub use worker::SyncTasks;

@@ -1,7 +1,7 @@
 //! Runs sync tasks: who is concerned, may they take part, and what their tokens are.
 
 use super::accounts::{self, Credentials, Role, Status};
-use super::api::{self, ApiError};
+use super::api::ApiError;
 use super::turns::Turns;
 use super::work::{Pair, Work};
 use super::{catalog, emitted, images, orders};
@@ -24,15 +24,8 @@ pub struct SyncTasks {
 }
 
 impl SyncTasks {
-    /// For these settings; warns of an `APP_URL` that MoySklad will refuse.
+    /// For these settings.
     pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
-        let used = !settings.moysklad.webhook_tokens.is_empty();
-        if used && !api::is_accepted_prefix(&settings.receiver.app_url) {
-            tracing::warn!(
-                "APP_URL must have a host with a dot, such as https://hooks.example.com: MoySklad refuses writes \
-                 whose loop-prevention header names another one"
-            );
-        }
         let moysklad = &settings.moysklad;
         let pace = Duration::from_secs(3) * moysklad.request_weight / moysklad.units_per_3s;
         Self { work: Work::new(settings, pool, master_key), turns: Turns::new(moysklad.parallel, pace) }

@@ -140,11 +140,11 @@ impl Drain<'_> {
 
     /// Sees to it that what was noted, now or in a run that was cut off, has its task.
     pub(super) async fn schedule_images(&self) -> Result<(), ApiError> {
-        if !self.settings.images {
-            return Ok(());
-        }
         let (main, child) = (self.pair.main_id(), self.pair.child_id());
         let mut conn = self.cx.conn().await?;
+        if !self.settings.images {
+            return images::forget(&mut conn, main, child).await.map_err(broken);
+        }
         images::schedule(&mut conn, main, child, self.cx.settings.worker.max_attempts).await.map_err(broken)
     }
 

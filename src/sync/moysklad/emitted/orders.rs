@@ -77,10 +77,15 @@ pub(super) async fn run(
     let states = States::read(api, "customerorder").await?;
     let state = states.of(&order);
     let standing = Standing::of(&order, state, state.is_some_and(|state| states.is_first(state)));
-    let data = json!({
+    let mut data = json!({
         "id": order_id, "account_id": account, "entity_type": "customerorder",
         "state": state.map(|state| &state.name),
     });
+    // What subscribers know of it is the child's document.
+    let copied = super::super::orders::copied_from(&mut *cx.conn().await?, account, order_id).await;
+    if let Some((child, kind, document)) = copied.map_err(broken)?.into_iter().next() {
+        data["copy_of"] = json!({"account_id": child, "entity_type": kind, "id": document});
+    }
     let new =
         tell(&mut *cx.conn().await?, source, account, order_id, standing, data).await.map_err(broken)?;
     Ok(Outcome::completed(if new {

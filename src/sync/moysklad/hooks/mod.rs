@@ -78,6 +78,15 @@ impl SetupReport {
     }
 }
 
+/// What is wrong with an account's webhooks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flaws {
+    /// Webhooks that are missing, switched off or otherwise than they should be: something may be lost.
+    pub amiss: Vec<String>,
+    /// Ours that are not needed any more: what they tell is ignored, and the next check removes them.
+    pub needless: Vec<String>,
+}
+
 /// Webhooks of accounts.
 #[derive(Clone)]
 pub struct Hooks {
@@ -211,13 +220,12 @@ impl Hooks {
         }
     }
 
-    /// What is wrong with the account's webhooks; empty if nothing is.
-    pub async fn flaws(&self, id: Uuid) -> Result<Vec<String>, HookError> {
+    /// What is wrong with the account's webhooks.
+    pub async fn flaws(&self, id: Uuid) -> Result<Flaws, HookError> {
         self.check_prefix()?;
         if !accounts::has_hook_token(&mut *self.work.pool.get().await?, id).await? {
-            return Ok(vec![format!(
-                "its webhooks are not set up: run `hookgate webhook setup --account {id}`"
-            )]);
+            let text = format!("its webhooks are not set up: run `hookgate webhook setup --account {id}`");
+            return Ok(Flaws { amiss: vec![text], needless: Vec::new() });
         }
         let (credentials, own, needed) = self.look(id).await?;
         let api = self.api(&credentials).await?;
@@ -227,12 +235,15 @@ impl Hooks {
             Ok(found) => found,
             Err(error) => return Err(HookError::Api(told(&self.work, &credentials, error).await)),
         };
-        let flaws = plan::steps(&there, &needed, &own).into_iter().map(|step| match step {
-            Step::Create(wanted) => format!("{wanted}: missing"),
-            Step::Mend { wanted, flaw, .. } => format!("{wanted}: {flaw}"),
-            Step::Remove { what, .. } => format!("{what}: not needed"),
-        });
-        Ok(flaws.chain(of_stock).collect())
+        let mut flaws = Flaws { amiss: of_stock, needless: Vec::new() };
+        for step in plan::steps(&there, &needed, &own) {
+            match step {
+                Step::Create(wanted) => flaws.amiss.push(format!("{wanted}: missing")),
+                Step::Mend { wanted, flaw, .. } => flaws.amiss.push(format!("{wanted}: {flaw}")),
+                Step::Remove { what, .. } => flaws.needless.push(what),
+            }
+        }
+        Ok(flaws)
     }
 
     /// An active account, the URL of its webhooks, and which it needs.

@@ -6,6 +6,7 @@
 use super::download::{Lost, MOST_BYTES};
 use super::pending;
 use super::plan::{Image, Plan, State, hash};
+use super::refusals::{advised, fault};
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{AccountApi, ApiError, id_of};
 use crate::sync::moysklad::loops;
@@ -193,7 +194,8 @@ impl Copy<'_> {
 
     async fn remember(&self) -> Result<(), ApiError> {
         let settled = self.plan.settled();
-        pending::remember(&mut *self.cx.conn().await?, self.key, &settled).await.map_err(broken)
+        let mut conn = self.cx.conn().await?;
+        pending::remember(&mut conn, self.key, self.child_id, &settled).await.map_err(broken)
     }
 
     /// The content of one of main's images, or why it is not brought.
@@ -201,23 +203,33 @@ impl Copy<'_> {
         if image.size > MOST_BYTES as u64 {
             return Ok(Err(Lost::TooLong.to_string()));
         }
+        let recent = &self.cx.images.recent;
+        match recent.get(self.main.id(), image, self.download(image)).await {
+            Ok(content) => Ok(Ok(content)),
+            Err(Missing::Refused(why)) => Ok(Err(why)),
+            Err(Missing::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn download(&self, image: &Image) -> Result<Bytes, Missing> {
         let mut lost = Lost::Broken;
         for _ in 0..LINKS {
-            let link = match self.link(image).await? {
-                Link::To(link) => link,
-                Link::Content(content) => return Ok(Ok(content)),
+            let content = match self.link(image).await? {
+                Link::To(link) => self.cx.images.fetch(&link).await,
+                Link::Content(content) => Ok(content),
             };
-            lost = match self.cx.images.fetch(&link).await {
-                Ok(content) if content.is_empty() => return Ok(Err("it is empty".to_owned())),
-                Ok(content) => return Ok(Ok(content)),
-                Err(Lost::TooLong) => return Ok(Err(Lost::TooLong.to_string())),
-                Err(Lost::Place) => {
-                    return Err(HandlerError::GiveUp(format!("an image of main: {}", Lost::Place)).into());
+            lost = match content {
+                Ok(content) if content.is_empty() => return Err(Missing::Refused("it is empty".to_owned())),
+                Ok(content) => return Ok(content),
+                Err(lost @ Lost::TooLong) => return Err(Missing::Refused(lost.to_string())),
+                Err(lost @ Lost::Place) => {
+                    let text = format!("an image of main: {lost}");
+                    return Err(ApiError::from(HandlerError::GiveUp(text)).into());
                 }
                 Err(lost) => lost,
             };
         }
-        Err(HandlerError::Retry(format!("an image of main: {lost}")).into())
+        Err(ApiError::from(HandlerError::Retry(format!("an image of main: {lost}"))).into())
     }
 
     /// Where its content is for the next minute. Only MoySklad itself is asked with the token.
@@ -238,6 +250,19 @@ impl Copy<'_> {
         let location = reply.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let base = Url::parse(self.main.base()).map_err(|_| odd())?;
         Ok(Link::To(location.and_then(|location| base.join(location).ok()).ok_or_else(odd)?))
+    }
+}
+
+/// Why there is no content.
+enum Missing {
+    /// There will be none.
+    Refused(String),
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Missing {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -264,58 +289,9 @@ fn ids_of(reply: &Value, plan: &Plan, places: &[(usize, Option<usize>)]) -> Resu
     places.iter().enumerate().map(row).collect()
 }
 
-/// What is wrong with an image, if that is why the request was refused (facts/moysklad.md 4.8).
-fn fault(error: &ApiError) -> Option<String> {
-    let ApiError::Work(HandlerError::GiveUp(text)) = error else { return None };
-    let why = match error.code() {
-        Some(51_001) => "it has no content",
-        Some(51_002) => "it is no jpg or png",
-        Some(51_004) => "it is too large for MoySklad",
-        Some(51_005) => "it has no name",
-        Some(51_006) => "there are too many",
-        Some(1044) => "it is too large for a request",
-        _ if text.ends_with(" answered 413") => return Some("it is too large for a request".to_owned()),
-        _ => return None,
-    };
-    Some(error.code().map_or_else(|| why.to_owned(), |code| format!("{why} (code {code})")))
-}
-
-/// What to do about the rest.
-fn advised(error: ApiError) -> ApiError {
-    match &error {
-        ApiError::Work(HandlerError::GiveUp(text)) => match error.code() {
-            Some(51_003) => HandlerError::GiveUp(format!(
-                "{text}: the child's storage is full; make room there, then retry"
-            ))
-            .into(),
-            // MoySklad's own storage is away.
-            Some(51_007) => HandlerError::Retry(text.clone()).into(),
-            _ => error,
-        },
-        _ => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refusal(code: u64) -> ApiError {
-        HandlerError::GiveUp(format!("moysklad: POST x answered 412 (code {code})")).into()
-    }
-
-    #[test]
-    fn an_image_at_fault_is_told_from_a_child_that_takes_none() {
-        assert_eq!(fault(&refusal(51_004)).unwrap(), "it is too large for MoySklad (code 51004)");
-        assert!(fault(&refusal(51_002)).is_some() && fault(&refusal(1044)).is_some());
-        for code in [51_003, 51_007, 1021, 3000] {
-            assert!(fault(&refusal(code)).is_none(), "{code}");
-        }
-        assert!(fault(&HandlerError::GiveUp("POST x answered 413".to_owned()).into()).is_some());
-        assert!(fault(&HandlerError::Retry("x (code 51004)".to_owned()).into()).is_none());
-        assert!(matches!(advised(refusal(51_007)), ApiError::Work(HandlerError::Retry(_))));
-        assert!(advised(refusal(51_003)).to_string().contains("make room"));
-    }
 
     #[test]
     fn ids_come_by_place_or_by_name() {

@@ -1,5 +1,6 @@
 //! The content of one image, by a link that MoySklad gives for a minute: from another host, and without our token.
 
+use super::recent::Recent;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, redirect};
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(in crate::sync::moysklad) struct Downloads {
     /// `None` where no TLS could be set up at all.
     client: Option<Client>,
     base: Url,
+    /// What was fetched lately.
+    pub(super) recent: Recent,
 }
 
 impl Downloads {
@@ -68,7 +71,7 @@ impl Downloads {
                 .pool_idle_timeout(IDLE_CONNECTION)
         };
         let client = builder().build().or_else(|_| builder().tls_certs_only([]).build()).ok();
-        Self { client, base: base.clone() }
+        Self { client, base: base.clone(), recent: Recent::default() }
     }
 
     /// What is behind the link. Nothing but its own text is sent: it alone is the right to it.

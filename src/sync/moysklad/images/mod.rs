@@ -10,6 +10,8 @@ mod download;
 mod list;
 mod pending;
 mod plan;
+mod recent;
+mod refusals;
 mod run;
 mod wanted;
 
@@ -40,6 +42,11 @@ pub(super) async fn note(
     event: Option<Uuid>,
 ) -> QueryResult<()> {
     pending::note(conn, key, none, event).await.map(drop)
+}
+
+/// Nothing of this child is looked at any more: it takes no images.
+pub(super) async fn forget(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<()> {
+    pending::forget(conn, main, child).await.map(drop)
 }
 
 /// Sees to it that a task looks at what is noted, if anything is.

@@ -137,12 +137,28 @@ pub(super) async fn forget(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid
     .await
 }
 
-/// What the child has now, in main's order.
-pub(super) async fn remember(conn: &mut AsyncPgConnection, key: Key, copied: &[Copied]) -> QueryResult<()> {
-    diesel::update(row(key))
-        .set(dsl::copied.eq(serde_json::to_value(copied).unwrap_or_default()))
-        .execute(conn)
-        .await?;
+/// What the child's entity has now, in main's order. Of one that was made anew meanwhile it is not true.
+pub(super) async fn remember(
+    conn: &mut AsyncPgConnection,
+    key: Key,
+    child_id: Uuid,
+    copied: &[Copied],
+) -> QueryResult<()> {
+    // An update that looks at another table: diesel cannot say it.
+    diesel::sql_query(
+        "UPDATE moysklad_images i SET copied = $6 FROM moysklad_mappings m
+         WHERE i.main_account = $1 AND i.child_account = $2 AND i.entity_type = $3 AND i.main_id = $4
+           AND m.main_account = $1 AND m.child_account = $2 AND m.entity_type = $3 AND m.main_id = $4
+           AND m.child_id = $5",
+    )
+    .bind::<SqlUuid, _>(key.main_account)
+    .bind::<SqlUuid, _>(key.child_account)
+    .bind::<Text, _>(key.entity_type)
+    .bind::<SqlUuid, _>(key.main_id)
+    .bind::<SqlUuid, _>(child_id)
+    .bind::<Jsonb, _>(serde_json::to_value(copied).unwrap_or_default())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -5,9 +5,9 @@ use super::schedule::{self, Job, Turn};
 use super::sweep::sweep;
 use crate::config::Settings;
 use crate::sync::moysklad::hooks::{HookError, Hooks};
-use crate::sync::moysklad::loops;
 use crate::sync::moysklad::work::Work;
 use crate::sync::moysklad::worker::SyncTasks;
+use crate::sync::moysklad::{accounts, is_accepted_prefix, loops};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,11 @@ use uuid::Uuid;
 pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>, stop: CancellationToken) {
     let (work, times) = (tasks.work(), settings.moysklad_watch);
     let watch = Watch { hooks: Hooks::of(work.clone()), work, owner: Uuid::new_v4() };
+    for counter in ["moysklad_loops_total", "moysklad_sweeps_total"] {
+        // Who alerts on one wants to see it before it counts.
+        metrics::counter!(counter).increment(0);
+    }
+    watch.warn_of_app_url().await;
     let all = async {
         tokio::join!(
             watch.each(Job::Hooks, times.hook_check),
@@ -46,6 +51,23 @@ struct Watch {
 }
 
 impl Watch {
+    /// Said at the start, since nobody would look for it in the failure of a write.
+    async fn warn_of_app_url(&self) {
+        let settings = &self.work.settings;
+        if is_accepted_prefix(&settings.receiver.app_url) {
+            return;
+        }
+        let Ok(mut conn) = self.work.pool.get().await else { return };
+        let used = !settings.moysklad.webhook_tokens.is_empty()
+            || accounts::list(&mut conn).await.is_ok_and(|accounts| !accounts.is_empty());
+        if used {
+            tracing::warn!(
+                "APP_URL must have a host with a dot, such as https://hooks.example.com: MoySklad refuses writes \
+                 whose loop-prevention header names another one"
+            );
+        }
+    }
+
     /// Gives every account its turn.
     async fn each(&self, job: Job, every: Duration) {
         let often = (every / 4).clamp(Duration::from_millis(200), Duration::from_secs(30));
