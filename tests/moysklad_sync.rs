@@ -1,19 +1,34 @@
 //! MoySklad, from a webhook of the main account to the products of its children.
 
 mod accounts;
+mod attributes;
+mod audit;
 mod bans;
+mod bundles;
 mod catalog;
+mod cleared;
 mod deletes;
+mod fields;
+mod filters;
+mod first_create;
+mod folders;
 mod images;
 mod loops;
+mod match_fields;
 mod matching;
+mod order_of_events;
+mod prices;
 mod products;
+mod services;
 mod simulator;
 mod tasks;
 mod trouble;
+mod units;
+mod variants;
+mod vat;
 
 use crate::support::gateway::Gateway;
-use crate::support::moysklad::Simulator;
+use crate::support::moysklad::{Simulator, Weather};
 use crate::support::wait;
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, sql_query};
@@ -143,6 +158,29 @@ impl Franchise {
         .await
     }
 
+    /// The sync log of a child and an entity of main, newest first.
+    pub async fn log(&self, child: Uuid, main_id: Uuid) -> Vec<Value> {
+        let log =
+            self.gateway.admin_get(&format!("/api/v1/sync-log?account={child}&main_id={main_id}")).await;
+        log["items"].as_array().unwrap().clone()
+    }
+
+    /// The sync task that failed for this account is tried again, as by an operator.
+    pub async fn retry_failed(&self, account: Uuid) {
+        let task = self.tasks(account).await.into_iter().find(|task| task["status"] == "failed").unwrap();
+        let path = format!("/api/v1/sync-queue/{}/retry", task["id"].as_str().unwrap());
+        assert_eq!(self.gateway.admin("POST", &path, &json!(null)).await.0, 200);
+        self.settle().await;
+    }
+
+    /// Edits that raise no notification: it is lost on its way.
+    pub fn unheard<T>(&self, edit: impl FnOnce() -> T) -> T {
+        self.sim.weather(Weather { lose: 1.0, ..Weather::default() });
+        let done = edit();
+        self.sim.weather(Weather::default());
+        done
+    }
+
     /// Posts a notification as MoySklad would, with this request id; the answer must be 200.
     pub async fn notify(&self, account: Uuid, product: Uuid, action: &str, request_id: &str) -> Value {
         self.notify_of(account, "product", product, action, request_id).await
@@ -201,4 +239,46 @@ pub fn sale_price(franchise: &Franchise, price_type: &str, value: &str, iso_code
         "priceType": reference(sim, "pricetype", sim.price_type(*main, price_type)),
         "currency": reference(sim, "currency", sim.currency(*main, iso_code)),
     })
+}
+
+/// The webhooks of main that a franchise with all types has.
+pub fn hook_all(franchise: &Franchise) {
+    for kind in ["service", "variant", "bundle", "productfolder"] {
+        for action in ["CREATE", "UPDATE", "DELETE"] {
+            franchise.sim.hook(franchise.main, kind, action, &hook_url());
+        }
+    }
+}
+
+/// Replaces what a child wants of the catalogue.
+pub async fn set_catalog(franchise: &Franchise, child: Uuid, catalog: Value) {
+    let settings = json!({"catalog": catalog});
+    let body = json!({
+        "name": "Child", "role": "child", "parent_account_id": franchise.main, "settings": settings,
+    });
+    let (status, reply) = franchise.gateway.admin("PUT", &account_path(child), &body).await;
+    assert_eq!(status, 200, "{reply}");
+}
+
+/// The value of an attribute, for bodies that a person sends.
+pub fn with_attribute(sim: &Simulator, id: Uuid, value: Value) -> Value {
+    let mut attribute = sim.attribute_reference("product", id);
+    attribute["value"] = value;
+    attribute
+}
+
+/// The value of the attribute with this name; null if there is none.
+pub fn attribute(entity: &Value, name: &str) -> Value {
+    let mut all = entity["attributes"].as_array().into_iter().flatten();
+    all.find(|one| one["name"] == name).map(|one| one["value"].clone()).unwrap_or_default()
+}
+
+/// The entities of a kind with this external code: how many there are.
+pub fn count(sim: &Simulator, account: Uuid, kind: &str, external_code: &str) -> usize {
+    sim.entities(account, kind).iter().filter(|entity| entity["externalCode"] == external_code).count()
+}
+
+/// The id of an entity as the API shows it.
+pub fn id_of(entity: &Value) -> Uuid {
+    entity["id"].as_str().unwrap().parse().unwrap()
 }

@@ -37,8 +37,10 @@ What a child gets of main's catalogue, `catalog`:
                        {\"folderNotIn\": [\"ID\"]}   in none of them, nor below
                        {\"attribute\": {\"name\": \"Season\", \"is\": \"equal\", \"value\": \"Summer\"}}
                      `is`: equal, notEqual, contains, less, greater, or set and unset,
-                     which take no value
-  create_folders     whether main's folders are made in the child. Default: true
+                     which take no value. What meets them only later comes then, a
+                     product with its variants; what ceases to stays, and is kept up
+  create_folders     whether main's folders are made in the child. Default: true;
+                     if not, the child's own are left alone
   images             whether images are copied, behind everything else; main's replace the
                      child's. Default: true. Switched on later: `hookgate sync full`
   vat                \"copy\" (default): as in main; \"leave\": the child's own affair;

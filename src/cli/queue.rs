@@ -30,7 +30,8 @@ pub(super) enum QueueCommand {
     },
     /// What child accounts do not have yet, the oldest first.
     Changes {
-        /// waiting for their turn, blocked until another entity is there, failed until a person has looked.
+        /// waiting for their turn, blocked until another entity is there, unwanted until the child's filters let in
+        /// what it is made of, failed until a person has looked.
         #[arg(long, value_parser = backlog::STATUSES)]
         status: Option<String>,
         /// Only those of this child account.

@@ -100,7 +100,8 @@ async fn daily(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Waiting {
-    /// `waiting` for their turn, `blocked` until another entity is there, `failed` until a person has looked.
+    /// `waiting` for their turn, `blocked` until another entity is there, `unwanted` until the child's filters
+    /// let in what it is made of, `failed` until a person has looked.
     status: Option<String>,
     /// The child account that does not have them.
     account: Option<Uuid>,

@@ -1,30 +1,12 @@
 //! The catalogue of main in its children: in few calls, with what it refers to, and back again after a deletion.
 
-use super::{Franchise, account_path, hook_url, last_segment, reference, sale_price};
+use super::{Franchise, hook_all, last_segment, reference, sale_price, set_catalog};
 use diesel::sql_query;
 use diesel_async::RunQueryDsl;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
-
-/// The webhooks of main that a franchise with all types has.
-fn hook_all(franchise: &Franchise) {
-    for kind in ["service", "variant", "bundle", "productfolder"] {
-        for action in ["CREATE", "UPDATE", "DELETE"] {
-            franchise.sim.hook(franchise.main, kind, action, &hook_url());
-        }
-    }
-}
-
-/// Replaces a child's settings.
-async fn set(franchise: &Franchise, child: Uuid, settings: Value) {
-    let body = json!({
-        "name": "Child", "role": "child", "parent_account_id": franchise.main, "settings": settings,
-    });
-    let (status, reply) = franchise.gateway.admin("PUT", &account_path(child), &body).await;
-    assert_eq!(status, 200, "{reply}");
-}
 
 /// Ends the pause after which what a child deleted comes back.
 async fn end_the_pause(franchise: &Franchise) {
@@ -143,7 +125,7 @@ async fn a_product_comes_with_its_folders_and_only_where_it_is_wanted() {
         folders.push(id);
         parent = Some(id);
     }
-    set(&franchise, *omsk, json!({"catalog": {"filters": [{"folderNotIn": [folders[0]]}]}})).await;
+    set_catalog(&franchise, *omsk, json!({"filters": [{"folderNotIn": [folders[0]]}]})).await;
     franchise
         .create(json!({"name": "Kettle", "externalCode": "k", "productFolder": reference(sim, "productfolder", folders[2])}))
         .await;
@@ -244,7 +226,7 @@ async fn a_match_by_article_is_linked_or_a_conflict_and_never_a_guess() {
     let franchise = Franchise::start().await;
     let Franchise { sim, children: [kazan, omsk], .. } = &franchise;
     for child in [kazan, omsk] {
-        set(&franchise, *child, json!({"catalog": {"match_products_by": "article"}})).await;
+        set_catalog(&franchise, *child, json!({"match_products_by": "article"})).await;
     }
     let old =
         sim.create(*kazan, json!({"name": "Old", "externalCode": "own", "article": "K-1", "archived": true}));

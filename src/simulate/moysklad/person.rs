@@ -66,6 +66,14 @@ impl Person<'_> {
         self.request(&Method::POST, &format!("/entity/{kind}/delete"), &metas.into()).map(|_| ())
     }
 
+    /// Takes a variant's own prices away, so that it has its product's again. No documented request does that.
+    pub fn inherit_prices(&self, variant: Uuid) -> Result<(), Refused> {
+        let shared = &self.simulator.shared;
+        let notices = shared.world().inherit_prices(self.account, variant)?;
+        hooks::send(shared, notices);
+        Ok(())
+    }
+
     /// Adds a picture.
     pub fn add_image(&self, kind: &str, id: Uuid, filename: &str, content: &[u8]) -> Result<(), Refused> {
         let content = base64::engine::general_purpose::STANDARD.encode(content);

@@ -226,6 +226,19 @@ impl World {
         }
     }
 
+    /// A variant without own prices again, as the web interface may make it.
+    pub(super) fn inherit_prices(&mut self, account: Uuid, variant: Uuid) -> Result<Vec<Notice>, Refused> {
+        let index = self.index(account).ok_or_else(Refused::unknown)?;
+        let account = &mut self.accounts[index];
+        let before = account.get(variant).ok_or_else(Refused::unknown)?.clone();
+        let mut after = before.clone();
+        for name in ["salePrices", "buyPrice", "minPrice"] {
+            after.fields.shift_remove(name);
+        }
+        account.changed(&before, after);
+        Ok(self.notices(index, &[]))
+    }
+
     /// Notes what no correct client does.
     fn watch(&mut self, index: usize, request: &Request, muted: &[String]) {
         let Request { method, path, query, body, .. } = request;

@@ -70,6 +70,11 @@ pub(super) fn is_zero(value: &Value) -> bool {
     same(&0.into(), Some(value))
 }
 
+/// Whether both are the same number, however it is written.
+pub(super) fn is_same_number(ours: &Value, theirs: &Value) -> bool {
+    same(ours, Some(theirs))
+}
+
 /// `100` and `100.0` are one price.
 fn same_number(ours: &Number, theirs: &Number) -> bool {
     let decimal = |number: &Number| {

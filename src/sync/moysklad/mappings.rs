@@ -104,6 +104,20 @@ pub(super) async fn remove(conn: &mut AsyncPgConnection, key: Key) -> QueryResul
     Ok(())
 }
 
+/// Forgets the counterparts of these entities of main.
+pub(super) async fn remove_many(
+    conn: &mut AsyncPgConnection,
+    main_account: Uuid,
+    child_account: Uuid,
+    entity_type: &str,
+    main_ids: &[Uuid],
+) -> QueryResult<usize> {
+    let rows = dsl::moysklad_mappings
+        .filter(dsl::main_account.eq(main_account).and(dsl::child_account.eq(child_account)))
+        .filter(dsl::entity_type.eq(entity_type).and(dsl::main_id.eq_any(main_ids)));
+    diesel::delete(rows).execute(conn).await
+}
+
 /// Notes what the child holds now; `None` before a write, because its end may never be known.
 pub(super) async fn note(
     conn: &mut AsyncPgConnection,

@@ -5,7 +5,7 @@ use crate::queue::HandlerError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ pub(super) struct Metadata {
     /// Read when something needs them.
     attributes: OnceCell<Vec<Attribute>>,
     countries: OnceCell<Vec<Uom>>,
-    characteristics: OnceCell<BTreeSet<String>>,
+    characteristics: OnceCell<Mutex<BTreeSet<String>>>,
     /// Elements of dictionaries, by dictionary and name.
     elements: Mutex<HashMap<(Uuid, String), Uuid>>,
 }
@@ -36,6 +36,8 @@ pub(super) struct Attribute {
     pub(super) kind: String,
     /// Its dictionary, for `customentity`.
     pub(super) dictionary: Option<Uuid>,
+    /// Nothing can be created without it.
+    pub(super) is_required: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +111,7 @@ impl Metadata {
                     name: row["name"].as_str()?.to_owned(),
                     kind: row["type"].as_str()?.to_owned(),
                     dictionary: id_of(&json!({"meta": row["customEntityMeta"]})),
+                    is_required: row["required"].as_bool().unwrap_or(false),
                 })
             };
             Ok::<_, ApiError>(rows["rows"].as_array().into_iter().flatten().filter_map(one).collect())
@@ -119,6 +122,16 @@ impl Metadata {
     /// The custom field of this name and type: name alone would mix a text with a dictionary.
     pub(super) fn attribute(&self, name: &str, kind: &str) -> Option<&Attribute> {
         self.attributes.get()?.iter().find(|attribute| attribute.name == name && attribute.kind == kind)
+    }
+
+    /// The custom field with this id.
+    pub(super) fn attribute_by_id(&self, id: Uuid) -> Option<&Attribute> {
+        self.attributes.get()?.iter().find(|attribute| attribute.id == id)
+    }
+
+    /// Names of the custom fields without which nothing can be created.
+    pub(super) fn required_attributes(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.get().into_iter().flatten().filter(|attribute| attribute.is_required)
     }
 
     pub(super) fn is_attribute(&self, name: &str) -> bool {
@@ -162,16 +175,18 @@ impl Metadata {
             let reply = api.get("GET /entity/variant/metadata/characteristics", path, &[]).await?;
             let rows = reply["rows"].as_array().or_else(|| reply["characteristics"].as_array());
             let name = |row: &Value| row["name"].as_str().map(str::to_owned);
-            Ok::<_, ApiError>(rows.into_iter().flatten().filter_map(name).collect())
+            Ok::<_, ApiError>(Mutex::new(rows.into_iter().flatten().filter_map(name).collect()))
         };
         let known = self.characteristics.get_or_try_init(read).await?;
-        for name in names.difference(known) {
+        let missing: Vec<String> = names.difference(&locked(known)).cloned().collect();
+        for name in missing {
             let route = "POST /entity/variant/metadata/characteristics";
             match api.create(route, path, &json!({"name": name})).await {
                 // Somebody was quicker.
                 Err(error) if error.has_code(10_002) => {}
                 made => drop(made?),
             }
+            locked(known).insert(name);
         }
         Ok(())
     }
@@ -204,8 +219,13 @@ impl Metadata {
         self.elements().get(&(dictionary, name.to_owned())).copied()
     }
 
-    fn elements(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, String), Uuid>> {
-        self.elements.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn elements(&self) -> MutexGuard<'_, HashMap<(Uuid, String), Uuid>> {
+        locked(&self.elements)
+    }
+
+    /// Names of the price types.
+    pub(super) fn price_types(&self) -> impl Iterator<Item = &str> {
+        self.price_types.iter().map(|price_type| &*price_type.name)
     }
 
     pub(super) fn is_price_type(&self, name: &str) -> bool {
@@ -264,6 +284,10 @@ impl Metadata {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A token may be allowed to write products and not to read one of these lists. What needs that list is then left out,
 /// and said to be; the rest crosses over.
 fn if_allowed(list: Result<Value, ApiError>, what: &str) -> Result<Option<Value>, ApiError> {
@@ -305,8 +329,7 @@ impl MetadataCache {
     }
 
     fn slot(&self, account: Uuid) -> Slot {
-        let mut accounts = self.accounts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        accounts.entry(account).or_default().clone()
+        locked(&self.accounts).entry(account).or_default().clone()
     }
 }
 

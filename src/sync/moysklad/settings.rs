@@ -150,15 +150,23 @@ pub struct CatalogSettings {
     pub price_types: Option<BTreeMap<String, String>>,
     /// Attributes (by name) that flow. Absent: those that the child has under the same name and type.
     pub attributes: Option<BTreeSet<String>>,
-    /// Conditions, all of which a product must meet when it is created in the child.
+    /// Conditions, all of which a product, service or bundle must meet when it is created in the child; it is created also
+    /// when it meets them only later. One that ceases to meet them stays in the child and is kept up.
     pub filters: Vec<ProductFilter>,
-    /// Whether folders of main are made in the child. Default true.
+    /// Whether folders of main are made in the child. Default true. If not, the child's own arrangement is left alone.
     pub create_folders: bool,
     /// Whether images of products, variants and bundles are copied: main's list replaces the child's. Default true, as
     /// something would be missing in the child without them; they come behind everything else, in tasks of their own.
     pub images: bool,
     /// What becomes of value-added tax. Default `copy`.
     pub vat: VatPolicy,
+}
+
+impl CatalogSettings {
+    /// Whether what stands in a folder of main stands in that folder in the child.
+    pub(super) fn takes_folders(&self) -> bool {
+        self.create_folders && self.entities.contains(&EntityKind::Productfolder)
+    }
 }
 
 impl Default for CatalogSettings {
@@ -381,6 +389,10 @@ impl ChildSettings {
                 "catalog.match_services_by: services have no article; take code, externalCode, barcode or name",
             );
         }
+        let targets = self.catalog.price_types.iter().flatten().map(|(_, target)| target);
+        if targets.clone().collect::<BTreeSet<_>>().len() < targets.count() {
+            return refuse("catalog.price_types: two price types of main go to one of the child");
+        }
         for filter in &self.catalog.filters {
             if let ProductFilter::Attribute(condition) = filter
                 && !matches!(condition.is, Comparison::Set | Comparison::Unset)
@@ -415,6 +427,7 @@ mod tests {
             json!({"catalog": {"match_services_by": "article"}}),
             json!({"catalog": {"filters": [{"attribute": {"name": "a", "is": "equal"}}]}}),
             json!({"orders": {"counterparty": "nobody"}}),
+            json!({"catalog": {"price_types": {"Retail": "Franchise", "buyPrice": "Franchise"}}}),
             json!({"stock": {"report": "some"}}),
             json!({"stock": {"low": 5}}),
             json!({"stock": {"report": "bystore", "low": 5}}),

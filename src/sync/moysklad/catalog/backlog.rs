@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Every status that a change can have.
-pub const STATUSES: [&str; 3] = ["waiting", "blocked", "failed"];
+pub const STATUSES: [&str; 4] = ["waiting", "blocked", "unwanted", "failed"];
 
 /// An entity of main that a child does not have as it is now.
 #[derive(Debug, Clone, Serialize, ToSchema, Queryable, Selectable)]
@@ -26,7 +26,8 @@ pub struct BacklogItem {
     pub main_id: Uuid,
     /// What was done in main, by the last event that told of it.
     pub operation: String,
-    /// `waiting` for its turn, `blocked` until another entity is there, `failed` until a person has looked.
+    /// `waiting` for its turn, `blocked` until another entity is there, `unwanted` until the child's filters let in what
+    /// it is made of, `failed` until a person has looked.
     pub status: String,
     /// What is in the way, if anything is.
     pub error: Option<String>,

@@ -121,7 +121,7 @@ pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) 
     // The id is in the text that says what it waits for; diesel cannot look into it.
     diesel::sql_query(
         "UPDATE moysklad_changes AS c SET status = 'waiting' FROM moysklad_mappings AS m
-         WHERE c.main_account = $1 AND c.status = 'blocked'
+         WHERE c.main_account = $1 AND c.status IN ('blocked', 'unwanted')
              AND m.main_account = c.main_account AND m.child_account = c.child_account
              AND m.main_id = substring(c.error FROM '([0-9a-f-]{36}) of main$')::uuid",
     )
@@ -165,7 +165,8 @@ pub(super) async fn done(
     Ok(())
 }
 
-/// It cannot be brought to the child: `blocked` until another entity is there, or `failed` until a person has looked.
+/// It cannot be brought to the child: `blocked` until another entity is there, `unwanted` until the child wants what it
+/// is made of, or `failed` until a person has looked.
 pub(super) async fn hold(
     conn: &mut AsyncPgConnection,
     (child, main, kind, main_id): Place,
@@ -204,9 +205,38 @@ pub(super) async fn postpone(
     Ok(())
 }
 
-/// Something new is in the child: what waited for another entity may go on.
-pub(super) async fn unblock(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<usize> {
-    let blocked = dsl::moysklad_changes
-        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)).and(dsl::status.eq("blocked")));
-    diesel::update(blocked).set(dsl::status.eq("waiting")).execute(conn).await
+/// These are in the child now: what waited for one of them, as the text of its hold says, may go on.
+pub(super) async fn unblock(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+    waited_for: &[String],
+) -> QueryResult<usize> {
+    let held = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+        .filter(dsl::status.eq_any(["blocked", "unwanted"]).and(dsl::error.eq_any(waited_for)));
+    diesel::update(held).set(dsl::status.eq("waiting")).execute(conn).await
+}
+
+/// Notes what has to be looked at because something else changed in these fields; what is noted already stays as it is.
+pub(super) async fn follow(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+    kind: EntityKind,
+    main_ids: &[Uuid],
+    fields: &[&str],
+) -> QueryResult<usize> {
+    let row = |main_id: &Uuid| {
+        (
+            dsl::main_account.eq(main),
+            dsl::child_account.eq(child),
+            dsl::entity_type.eq(kind.keyword()),
+            dsl::main_id.eq(*main_id),
+            dsl::operation.eq("follow"),
+            dsl::updated_fields.eq(Some(Value::from(fields.to_vec()))),
+        )
+    };
+    let rows: Vec<_> = main_ids.iter().map(row).collect();
+    diesel::insert_into(dsl::moysklad_changes).values(rows).on_conflict_do_nothing().execute(conn).await
 }

@@ -2,11 +2,14 @@
 
 use super::changes::Change;
 use super::drain::Drain;
+use super::routes::{path_of, routes};
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{ApiError, id_of};
+use crate::sync::moysklad::mappings;
 use crate::sync::moysklad::metadata::{Metadata, UomName};
 use crate::sync::moysklad::product::{self, Projection, Terms, elements, reference};
 use crate::sync::moysklad::settings::{CatalogSettings, EntityKind};
+use crate::sync::moysklad::work::broken;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +27,10 @@ impl Words {
         &self.main
     }
 
+    fn terms<'a>(&'a self, settings: &'a CatalogSettings, base: &'a str) -> Terms<'a> {
+        Terms { main: &self.main, child: &self.child, base, settings }
+    }
+
     pub(super) fn projection(
         &self,
         kind: EntityKind,
@@ -31,8 +38,42 @@ impl Words {
         settings: &CatalogSettings,
         base: &str,
     ) -> Projection {
-        let terms = Terms { main: &self.main, child: &self.child, base, settings };
-        product::project(kind, entity, terms)
+        product::project(kind, entity, self.terms(settings, base))
+    }
+
+    /// The same for a child's entity to which these fields were written.
+    pub(super) fn projection_after(
+        &self,
+        kind: EntityKind,
+        entity: &Value,
+        written: Option<&Value>,
+        settings: &CatalogSettings,
+        base: &str,
+    ) -> Projection {
+        let mut projection = self.projection(kind, entity, settings, base);
+        projection.keep_own(written);
+        projection.clear(entity, written, self.terms(settings, base));
+        projection
+    }
+}
+
+/// Why an entity cannot be brought to the child now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Obstacle {
+    /// It refers to this one, which is not in the child. The text is how what waits is found again.
+    #[error("waits for {} {} of main", .0.keyword(), .1)]
+    Waits(EntityKind, Uuid),
+    /// What main shows of it does not say what it refers to.
+    #[error("{0}")]
+    Unclear(&'static str),
+}
+
+impl Obstacle {
+    pub(super) fn awaited(&self) -> Option<(EntityKind, Uuid)> {
+        match self {
+            Self::Waits(kind, id) => Some((*kind, *id)),
+            Self::Unclear(_) => None,
+        }
     }
 }
 
@@ -41,11 +82,12 @@ impl Words {
 pub(super) struct Links(HashMap<(EntityKind, Uuid), Uuid>);
 
 impl Drain<'_> {
-    /// What the accounts call things, as far as these entities need it.
+    /// What the accounts call things, as far as these entities need it, or an attribute that they no longer have.
     pub(super) async fn words(
         &self,
         kind: EntityKind,
         entities: &[&Value],
+        clears_attributes: bool,
         age: Duration,
     ) -> Result<Words, ApiError> {
         let metadata = &self.cx.metadata;
@@ -64,7 +106,8 @@ impl Drain<'_> {
             if entities.iter().any(|entity| entity.get("country").is_some()) {
                 tokio::try_join!(main.load_countries(&self.main), child.load_countries(&self.child))?;
             }
-            if entities.iter().any(|entity| elements(entity.get("attributes")).next().is_some()) {
+            let has_attributes = |entity: &&Value| elements(entity.get("attributes")).next().is_some();
+            if clears_attributes || entities.iter().any(has_attributes) {
                 tokio::try_join!(main.load_attributes(&self.main), child.load_attributes(&self.child))?;
                 self.make_elements(entities, &child).await?;
             }
@@ -123,17 +166,8 @@ impl Drain<'_> {
 
     /// Counterparts of what these refer to; what the child lacks is brought there first.
     pub(super) async fn links(&mut self, kind: EntityKind, entities: &[&Value]) -> Result<Links, ApiError> {
-        let mut wanted: Vec<(EntityKind, Uuid)> = Vec::new();
-        for entity in entities {
-            wanted.extend(folder_of(entity).map(|id| (EntityKind::Productfolder, id)));
-            match kind {
-                EntityKind::Variant => {
-                    wanted.extend(parent_of(entity).map(|id| (EntityKind::Product, id)));
-                }
-                EntityKind::Bundle => wanted.extend(components(entity).filter_map(|(part, _)| part)),
-                _ => {}
-            }
-        }
+        let wanted: Vec<(EntityKind, Uuid)> =
+            entities.iter().flat_map(|entity| references_of(kind, entity)).collect();
         let mut links = Links::default();
         for kind in EntityKind::ALL {
             let mut ids: Vec<Uuid> = wanted.iter().filter(|one| one.0 == kind).map(|one| one.1).collect();
@@ -143,9 +177,9 @@ impl Drain<'_> {
                 continue;
             }
             let known = self.mappings(kind, &ids).await?;
-            let missing: Vec<Uuid> = ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
-            let wanted_here = kind != EntityKind::Productfolder || self.settings.create_folders;
-            if !missing.is_empty() && wanted_here {
+            let missing = |id: &Uuid| !known.contains_key(id) && !self.unwanted.contains_key(&(kind, *id));
+            let missing: Vec<Uuid> = ids.iter().copied().filter(missing).collect();
+            if kind != EntityKind::Productfolder || self.settings.takes_folders() {
                 for some in missing.chunks(super::drain::AT_ONCE) {
                     let changes = some
                         .iter()
@@ -165,6 +199,22 @@ impl Drain<'_> {
             links.0.extend(known.into_iter().map(|(id, mapping)| ((kind, id), mapping.child_id)));
         }
         Ok(links)
+    }
+
+    /// Drops the mappings of what this refers to and the child no longer has: of folders, say, nothing tells that they were
+    /// deleted there.
+    pub(super) async fn forget_dead(&self, kind: EntityKind, entity: &Value) -> Result<(), ApiError> {
+        for (kind, id) in references_of(kind, entity) {
+            let Some(mapping) = self.mappings(kind, &[id]).await?.remove(&id) else { continue };
+            match self.child.get(routes(kind).read, &path_of(kind, mapping.child_id), &[]).await {
+                Err(ApiError::NotFound(_)) => {
+                    let mut conn = self.cx.conn().await?;
+                    mappings::remove(&mut conn, self.key(kind, id)).await.map_err(broken)?;
+                }
+                there => drop(there?),
+            }
+        }
+        Ok(())
     }
 
     /// The folder in which each folder of main stands.
@@ -205,7 +255,7 @@ fn missing_units(entities: &[&Value], main: &Metadata, child: &Metadata) -> Vec<
 }
 
 impl Links {
-    /// Adds the references to the child's entities; an error says what is not there yet.
+    /// Adds the references to the child's entities.
     pub(super) fn add(
         &self,
         kind: EntityKind,
@@ -213,44 +263,36 @@ impl Links {
         projection: &mut Projection,
         settings: &CatalogSettings,
         base: &str,
-    ) -> Result<(), String> {
+    ) -> Result<(), Obstacle> {
         let link = |kind: EntityKind, id: Uuid| {
             let path = format!("entity/{}", kind.keyword());
             self.0.get(&(kind, id)).map(|child| reference(base, &path, kind.keyword(), *child))
         };
-        if kind != EntityKind::Variant {
-            match folder_of(entity) {
-                None if settings.create_folders => projection.set("productFolder", Value::Null),
-                None => {}
-                Some(folder) => match link(EntityKind::Productfolder, folder) {
-                    Some(reference) => projection.set("productFolder", reference),
-                    None if settings.create_folders
-                        && settings.entities.contains(&EntityKind::Productfolder) =>
-                    {
-                        return Err(format!("waits for folder {folder} of main"));
-                    }
-                    None => projection.skip("folder"),
-                },
-            }
+        if kind != EntityKind::Variant && settings.takes_folders() {
+            let folder = match folder_of(entity) {
+                None => Value::Null,
+                Some(folder) => link(EntityKind::Productfolder, folder)
+                    .ok_or(Obstacle::Waits(EntityKind::Productfolder, folder))?,
+            };
+            projection.set("productFolder", folder);
         }
         match kind {
             EntityKind::Variant => {
-                let parent = parent_of(entity).ok_or("the variant names no product")?;
-                let product = link(EntityKind::Product, parent)
-                    .ok_or_else(|| format!("waits for product {parent} of main"))?;
+                let parent = parent_of(entity).ok_or(Obstacle::Unclear("the variant names no product"))?;
+                let product =
+                    link(EntityKind::Product, parent).ok_or(Obstacle::Waits(EntityKind::Product, parent))?;
                 projection.set_on_create("product", product);
                 let characteristics: Vec<Value> = elements(entity.get("characteristics"))
                     .map(|one| json!({"name": one["name"], "value": one["value"]}))
                     .collect();
                 projection.set("characteristics", characteristics.into());
-                inherit(entity, projection);
             }
             EntityKind::Bundle => {
                 let mut parts = Vec::new();
                 for (part, quantity) in components(entity) {
-                    let (kind, id) = part.ok_or("a component is of a type that does not flow")?;
-                    let assortment =
-                        link(kind, id).ok_or_else(|| format!("waits for {} {id} of main", kind.keyword()))?;
+                    let (kind, id) =
+                        part.ok_or(Obstacle::Unclear("a component is of a type that does not flow"))?;
+                    let assortment = link(kind, id).ok_or(Obstacle::Waits(kind, id))?;
                     parts.push(json!({"assortment": assortment, "quantity": quantity}));
                 }
                 if !parts.is_empty() {
@@ -263,24 +305,15 @@ impl Links {
     }
 }
 
-/// A variant without prices of its own shows its product's. Written, they would become its own.
-fn inherit(entity: &Value, projection: &mut Projection) {
-    let parent = &entity["product"];
-    let price =
-        |price: &Value| (price["value"].to_string(), id_of(&price["currency"]), id_of(&price["priceType"]));
-    let prices = |of: &Value| {
-        let mut all: Vec<_> = elements(of.get("salePrices")).map(price).collect();
-        all.sort();
-        all
+/// What an entity of main refers to that is brought before it.
+fn references_of(kind: EntityKind, entity: &Value) -> Vec<(EntityKind, Uuid)> {
+    let folder = folder_of(entity).map(|id| (EntityKind::Productfolder, id));
+    let more: Vec<_> = match kind {
+        EntityKind::Variant => parent_of(entity).map(|id| (EntityKind::Product, id)).into_iter().collect(),
+        EntityKind::Bundle => components(entity).filter_map(|(part, _)| part).collect(),
+        _ => Vec::new(),
     };
-    if prices(entity) == prices(parent) {
-        projection.drop_field("salePrices");
-    }
-    for name in ["buyPrice", "minPrice"] {
-        if price(&entity[name]) == price(&parent[name]) {
-            projection.drop_field(name);
-        }
-    }
+    folder.into_iter().chain(more).collect()
 }
 
 pub(super) fn folder_of(entity: &Value) -> Option<Uuid> {
@@ -298,29 +331,4 @@ fn components(entity: &Value) -> impl Iterator<Item = (Option<(EntityKind, Uuid)
         let kind = part["meta"]["type"].as_str().and_then(EntityKind::parse);
         (kind.zip(id_of(part)), &row["quantity"])
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sync::moysklad::metadata::tests::account;
-
-    #[test]
-    fn prices_that_a_variant_inherits_are_not_made_its_own() {
-        let href = |n: u128| json!({"meta": {"href": format!("https://h/{}", Uuid::from_u128(n))}});
-        let price = |value: i64| json!({"value": value, "priceType": href(1000), "currency": href(1100)});
-        let variant =
-            |value: i64| json!({"salePrices": [price(value)], "product": {"salePrices": [price(5)]}});
-        let words = Words {
-            main: Arc::new(account(1, &["Retail"], &["RUB"])),
-            child: Arc::new(account(2, &["Retail"], &["RUB"])),
-        };
-        for (value, own) in [(5, false), (6, true)] {
-            let entity = variant(value);
-            let settings = CatalogSettings::default();
-            let mut projection = words.projection(EntityKind::Variant, &entity, &settings, "https://h");
-            inherit(&entity, &mut projection);
-            assert_eq!(projection.field("salePrices").is_some(), own, "{value}");
-        }
-    }
 }

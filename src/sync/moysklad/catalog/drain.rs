@@ -4,6 +4,7 @@
 //! written again; a create that was cut off is found by its `syncId`; a change is removed when the child has it.
 
 use super::changes::{self, Change};
+use super::dependencies::Obstacle;
 use super::finish::Report;
 use super::routes::{path, path_of, routes};
 use super::settle::Unsettled;
@@ -19,14 +20,14 @@ use crate::sync::moysklad::settings::{CatalogSettings, ChildSettings, EntityKind
 use crate::sync::moysklad::work::{Pair, Work, broken};
 use crate::sync::tasks::{self, Task};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Entities of one read or write: what `expand` allows, and as many ids as fit into a URL.
 pub(super) const AT_ONCE: usize = 100;
 /// Where something cannot cross over, metadata of this age may be the reason.
-const RECENT: Duration = Duration::from_secs(30);
+pub(super) const RECENT: Duration = Duration::from_secs(30);
 /// Times that one entity is taken up in one run: in an array, alone, and with fresh metadata.
 const ROUNDS: usize = 4;
 
@@ -42,6 +43,10 @@ pub(super) struct Drain<'a> {
     pub(super) unsettled: Unsettled,
     /// The folder in which each folder of main stands; read when a filter needs it.
     pub(super) parents: Option<HashMap<Uuid, Option<Uuid>>>,
+    /// Entities of main that the child is not to have, and why.
+    pub(super) unwanted: HashMap<(EntityKind, Uuid), String>,
+    /// Products whose variants have been told to follow.
+    pub(super) called: HashSet<Uuid>,
 }
 
 /// One entity on its way.
@@ -80,12 +85,16 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         report: Report::new(Instant::now()),
         unsettled: Unsettled::default(),
         parents: None,
+        unwanted: HashMap::new(),
+        called: HashSet::new(),
     };
     let result = drain.all(due).await;
     let (main, child) = (pair.main_id(), pair.child_id());
-    if drain.report.something_new {
+    let awaited = |(kind, id): &(EntityKind, Uuid)| Obstacle::Waits(*kind, *id).to_string();
+    let newcomers: Vec<String> = drain.report.newcomers.iter().map(awaited).collect();
+    if !newcomers.is_empty() {
         // Also when the run ends early: the next one will find them there, and nothing new.
-        changes::unblock(&mut *cx.conn().await?, main, child).await.map_err(broken)?;
+        changes::unblock(&mut *cx.conn().await?, main, child, &newcomers).await.map_err(broken)?;
     }
     drain.flush().await?;
     drain.schedule_images().await?;
@@ -121,16 +130,24 @@ impl Drain<'_> {
     /// Brings these to the child. An error is one that concerns all of them; what is wrong with one is noted with it.
     pub(super) async fn process(&mut self, kind: EntityKind, changes: Vec<Change>) -> Result<(), ApiError> {
         let ids: Vec<Uuid> = changes.iter().map(|change| change.main_id).collect();
-        let mut mappings = self.mappings(kind, &ids).await?;
         if !self.settings.entities.contains(&kind) {
             for change in changes {
-                self.skip(change, "the child takes no entities of this type").await?;
+                self.skip_unwanted(change, "the child takes no entities of this type").await?;
             }
             return Ok(());
         }
+        if kind == EntityKind::Productfolder && !self.settings.create_folders {
+            for change in changes {
+                self.skip_unwanted(change, "the child's folders are its own affair").await?;
+            }
+            return Ok(());
+        }
+        let mut mappings = self.mappings(kind, &ids).await?;
         let mut entities = self.read(kind, &ids).await?;
         let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
-        mappings.extend(self.made_unknown(kind, unknown).await?);
+        let made = self.made_unknown(kind, unknown).await?;
+        self.report.newcomers.extend(made.keys().map(|id| (kind, *id)));
+        mappings.extend(made);
         let (mut there, mut gone) = (Vec::new(), Vec::new());
         for change in changes {
             let mapping = mappings.remove(&change.main_id);
@@ -154,22 +171,26 @@ impl Drain<'_> {
         there: Vec<(Change, Value, Option<Mapping>)>,
     ) -> Result<Vec<Item>, ApiError> {
         let entities: Vec<&Value> = there.iter().map(|(_, entity, _)| entity).collect();
-        let mut words = self.words(kind, &entities, FRESH).await?;
+        let written = |mapping: &Option<Mapping>| mapping.as_ref()?.written_fields.clone();
+        let clears = there
+            .iter()
+            .any(|(_, _, mapping)| written(mapping).is_some_and(|written| had_attributes(&written)));
+        let mut words = self.words(kind, &entities, clears, FRESH).await?;
         let links = self.links(kind, &entities).await?;
         let incomplete = there.iter().any(|(_, entity, _)| {
             !words.projection(kind, entity, &self.settings, self.child.base()).is_complete()
         });
         if incomplete {
-            words = self.words(kind, &entities, RECENT).await?;
+            words = self.words(kind, &entities, clears, RECENT).await?;
         }
         let mut items = Vec::new();
         for (change, entity, mapping) in there {
-            let mut projection = words.projection(kind, &entity, &self.settings, self.child.base());
-            let written = mapping.as_ref().and_then(|mapping| mapping.written_fields.as_ref());
-            projection.clear_attributes(written, self.child.base());
-            if let Err(missing) = links.add(kind, &entity, &mut projection, &self.settings, self.child.base())
-            {
-                self.block(change, &missing).await?;
+            let base = self.child.base();
+            let written = written(&mapping);
+            let mut projection =
+                words.projection_after(kind, &entity, written.as_ref(), &self.settings, base);
+            if let Err(obstacle) = links.add(kind, &entity, &mut projection, &self.settings, base) {
+                self.hold_back(change, obstacle).await?;
                 continue;
             }
             let strategy = Strategy::of(change.updated_fields.as_deref(), words.main());
@@ -184,9 +205,14 @@ impl Drain<'_> {
     pub(super) async fn project_anew(&mut self, item: &mut Item) -> Result<(), ApiError> {
         let kind = item.change.kind;
         let entities = [&item.entity];
-        let words = self.words(kind, &entities, Duration::ZERO).await?;
+        let written = item.mapping.as_ref().and_then(|mapping| mapping.written_fields.clone());
+        let clears = written.as_ref().is_some_and(had_attributes);
+        let words = self.words(kind, &entities, clears, Duration::ZERO).await?;
+        self.forget_dead(kind, &item.entity).await?;
         let links = self.links(kind, &entities).await?;
-        let mut projection = words.projection(kind, &item.entity, &self.settings, self.child.base());
+        let base = self.child.base();
+        let mut projection =
+            words.projection_after(kind, &item.entity, written.as_ref(), &self.settings, base);
         // Nothing blocks that was not blocked a moment ago; if it does, the write says so.
         let _ = links.add(kind, &item.entity, &mut projection, &self.settings, self.child.base());
         item.projection = projection;
@@ -301,4 +327,9 @@ impl Drain<'_> {
         let ((r1, w1), (r2, w2)) = (self.main.counts(), self.child.counts());
         (r1 + r2, w1 + w2)
     }
+}
+
+/// Whether attributes are among the fields that were written.
+fn had_attributes(written: &Value) -> bool {
+    written.as_object().is_some_and(|written| written.keys().any(|key| key.starts_with("attributes/")))
 }

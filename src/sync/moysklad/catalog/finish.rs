@@ -2,6 +2,7 @@
 
 use super::audit::{self, SyncLogEntry};
 use super::changes::{self, Change};
+use super::dependencies::Obstacle;
 use super::drain::{Drain, Item};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::moysklad::api::ApiError;
@@ -20,8 +21,8 @@ const NAMED: usize = 3;
 pub(super) struct Report {
     started: Instant,
     entries: Vec<SyncLogEntry>,
-    /// Something was created, so what waits for it may go on.
-    pub(super) something_new: bool,
+    /// What the child has since this run: what waits for it may go on.
+    pub(super) newcomers: Vec<(EntityKind, Uuid)>,
     /// What was done to how many, by type; only what somebody told of.
     done: BTreeMap<(EntityKind, String), usize>,
     total: BTreeMap<EntityKind, usize>,
@@ -37,7 +38,7 @@ impl Report {
         Self {
             started,
             entries: Vec::new(),
-            something_new: false,
+            newcomers: Vec::new(),
             done: BTreeMap::new(),
             total: BTreeMap::new(),
             single: String::new(),
@@ -113,7 +114,7 @@ impl Drain<'_> {
         if (images || is_new || text.starts_with("linked")) && !(is_new && images::has_none(&entity)) {
             self.note_images(&change, &entity).await?;
         }
-        let strategy_name = if fields.is_some() { strategy.as_str() } else { "skipped" };
+        let strategy_name = fields.as_ref().map_or("skipped", |fields| strategy.written(fields).as_str());
         let word = match (text, strategy_name) {
             ("updated", name @ ("prices" | "attributes")) => name,
             (text, _) => text,
@@ -154,6 +155,31 @@ impl Drain<'_> {
         self.remove(&change).await
     }
 
+    /// The child is not to have it, and so nothing that needs it.
+    pub(super) async fn skip_unwanted(&mut self, change: Change, why: &str) -> Result<(), ApiError> {
+        self.unwanted.insert((change.kind, change.main_id), why.to_owned());
+        self.skip(change, why).await
+    }
+
+    /// It needs something that is not in the child. A variant of an unwanted product comes when the product does
+    /// ([`Drain::call_variants`]); of a bundle with an unwanted part nothing else tells, so it is kept in mind.
+    pub(super) async fn hold_back(&mut self, change: Change, obstacle: Obstacle) -> Result<(), ApiError> {
+        let text = obstacle.to_string();
+        let unwanted = obstacle.awaited().and_then(|awaited| self.unwanted.get(&awaited)).cloned();
+        match unwanted {
+            Some(why) if change.kind == EntityKind::Variant => {
+                self.skip_unwanted(change, &format!("its product: {why}")).await
+            }
+            Some(why) => {
+                let why = format!("one of its parts: {why}");
+                self.report.count(&change, &why, &why);
+                self.log(&change, None, "skipped", "skipped", None, &[why], None);
+                self.hold(&change, "unwanted", &text, None).await
+            }
+            None => self.block(change, &text).await,
+        }
+    }
+
     /// It is not written now.
     pub(super) fn report_held(&mut self, change: &Change, why: &str) {
         self.report.count(change, "held", why);
@@ -161,7 +187,7 @@ impl Drain<'_> {
     }
 
     /// Another entity must be in the child first.
-    pub(super) async fn block(&mut self, change: Change, why: &str) -> Result<(), ApiError> {
+    async fn block(&mut self, change: Change, why: &str) -> Result<(), ApiError> {
         self.report.count(&change, "waiting for others", why);
         self.log(&change, None, "blocked", "skipped", None, &[], Some(why));
         self.hold(&change, "blocked", why, None).await
@@ -262,12 +288,25 @@ impl Drain<'_> {
 
 /// What to do about codes that a person can do something about.
 fn advised(text: String) -> String {
-    if text.contains("(code 29001)") {
-        format!(
-            "{text}: the child uses this bundle in documents, so its components cannot change; replace it by hand"
-        )
-    } else {
-        text
+    let advice = [
+        (
+            "(code 29001)",
+            "the child uses this bundle in documents, so its components cannot change: make a new bundle in main, or \
+             delete those documents in the child, then retry",
+        ),
+        (
+            "(code 15000)",
+            "another variant of this product in the child has these characteristics: delete it or change them there, \
+             then retry",
+        ),
+        (
+            "(code 3006)",
+            "something else in the child has this code already: change one of the two, then retry",
+        ),
+    ];
+    match advice.iter().find(|(code, _)| text.contains(code)) {
+        Some((_, advice)) => format!("{text}: {advice}"),
+        None => text,
     }
 }
 

@@ -71,16 +71,21 @@ impl Drain<'_> {
         let mut values = values.into_iter().peekable();
         let mut found = Vec::new();
         while values.peek().is_some() {
-            let (mut conditions, mut bytes) = (Vec::new(), 0);
-            while conditions.len() < VALUES_AT_ONCE
-                && let Some(value) =
-                    values.next_if(|value| conditions.is_empty() || bytes + in_url(value) < BYTES_AT_ONCE)
-            {
-                bytes += in_url(&value);
-                conditions.push(format!("{field}={}", escaped(&value)));
-            }
+            let (mut conditions, mut count, mut bytes) = (Vec::new(), 0, 0);
             if kind != EntityKind::Productfolder {
                 conditions.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
+            }
+            let mut is_last = false;
+            while count < VALUES_AT_ONCE
+                && !is_last
+                && let Some(value) =
+                    values.next_if(|value| count == 0 || bytes + in_url(value) < BYTES_AT_ONCE)
+            {
+                count += 1;
+                bytes += in_url(&value);
+                conditions.push(format!("{field}={}", escaped(&value)));
+                // With the semicolon after it, it would be the sign of a semicolon.
+                is_last = value.ends_with('\\');
             }
             let query = [("filter", conditions.join(";")), ("limit", "1000".to_owned())];
             found.extend(self.rows(&self.child, kind, &query).await?);

@@ -21,6 +21,21 @@ impl Strategy {
         }
     }
 
+    /// What was done when these fields were written: an attribute may be called like a field, so the names of an event
+    /// are not the last word.
+    pub(super) fn written(self, fields: &[String]) -> Self {
+        let price = |name: &String| matches!(&**name, "salePrices" | "buyPrice" | "minPrice");
+        if self == Self::Full {
+            Self::Full
+        } else if fields.iter().all(price) {
+            Self::Prices
+        } else if fields.iter().all(|name| name == "attributes") {
+            Self::Attributes
+        } else {
+            Self::Base
+        }
+    }
+
     /// By the names that the events gave: attributes and price types come under their human names, mixed with the others.
     /// A change of folder, an unknown name and no names at all mean everything.
     pub(super) fn of(updated_fields: Option<&[String]>, main: &Metadata) -> Self {

@@ -6,12 +6,12 @@ use super::matching::values;
 use super::routes::{path, path_of, routes};
 use super::strategy::Strategy;
 use crate::queue::HandlerError;
-use crate::sync::moysklad::api::{ApiError, id_of, id_of_entity};
+use crate::sync::moysklad::api::{ApiError, id_of_entity};
 use crate::sync::moysklad::mappings::{self, Key, Mapping};
-use crate::sync::moysklad::product::{elements, reference};
+use crate::sync::moysklad::product::reference;
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -22,12 +22,17 @@ const SAME_CHARACTERISTICS: u64 = 15_000;
 /// A characteristic that the body refers to is gone.
 const CHARACTERISTIC_GONE: [u64; 2] = [10_000, 10_001];
 
+/// Components cannot change, because a document holds the bundle.
+const COMPONENTS_LOCKED: u64 = 29_001;
+/// Something that must be there is not.
+const MISSING: [u64; 2] = [3000, 3023];
+
 /// One entity that is to be written.
 pub(super) struct Write {
     pub(super) item: Item,
     /// The child's entity; `None`: a new one.
     pub(super) target: Option<Uuid>,
-    body: Value,
+    pub(super) body: Value,
     /// Components of a bundle that main's no longer has.
     extra: Vec<Uuid>,
 }
@@ -41,17 +46,22 @@ impl Drain<'_> {
         again: &mut Vec<Item>,
     ) -> Result<Vec<Write>, ApiError> {
         let (mapped, unmapped): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.mapping.is_some());
+        let unmapped = self.accepted(kind, unmapped).await?;
+        let unmapped = self.one_of_a_kind(kind, unmapped, again);
+        if kind == EntityKind::Product {
+            // Before anything is written: a run that is cut off then must not have forgotten them.
+            self.call_variants(mapped.iter().chain(&unmapped)).await?;
+        }
         let mut writes = Vec::new();
         for item in mapped {
             writes.extend(self.update_of(item).await?);
         }
-        let unmapped = self.accepted(kind, unmapped).await?;
-        let unmapped = self.one_of_a_kind(kind, unmapped, again);
         let candidates = self.candidates(kind, &unmapped.iter().collect::<Vec<_>>()).await?;
         for (item, mut found) in unmapped.into_iter().zip(candidates) {
             match (found.pop(), found.len()) {
                 (None, _) if item.projection.is_archived() => {
-                    self.skip(item.change, "archived in main and unknown to the child: not created").await?;
+                    let why = "archived in main and unknown to the child: not created";
+                    self.skip_unwanted(item.change, why).await?;
                 }
                 (None, _) => {
                     let sync_id = (kind != EntityKind::Variant && kind != EntityKind::Productfolder)
@@ -99,7 +109,7 @@ impl Drain<'_> {
             if filters::accept(&self.settings.filters, &item.entity, &parents) {
                 accepted.push(item);
             } else {
-                self.skip(item.change, "not wanted by the child's filters").await?;
+                self.skip_unwanted(item.change, "not wanted by the child's filters").await?;
             }
         }
         Ok(accepted)
@@ -127,9 +137,9 @@ impl Drain<'_> {
     ) -> Result<Option<Write>, ApiError> {
         let child_id = id_of_entity(counterpart)?;
         let key = self.key(kind, item.change.main_id);
-        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?
-            && !self.take_over(key, child_id).await?
-        {
+        let mut mapping = Mapping { child_id, written_hash: None, written_fields: None };
+        let is_free = mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?;
+        if !is_free && !self.take_over(key, &mut mapping).await? {
             let text = format!(
                 "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
                  {field}, then retry",
@@ -139,8 +149,14 @@ impl Drain<'_> {
             self.fail(item.change, conflict(&text)).await?;
             return Ok(None);
         }
-        item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
+        self.report.newcomers.push((kind, item.change.main_id));
+        let was_another = mapping.written_fields.is_some();
+        item.mapping = Some(mapping);
         item.strategy = Strategy::Full;
+        if was_another {
+            self.project_anew(&mut item).await?;
+        }
+        item.projection.keep_own_of(counterpart);
         if item.projection.is_held_by(counterpart) && kind != EntityKind::Bundle {
             self.note(&item).await?;
             self.done(item, Some(child_id), "linked, no change", None).await?;
@@ -161,40 +177,16 @@ impl Drain<'_> {
             Some(written) if item.strategy != Strategy::Full && mapping.written_hash.is_some() => {
                 item.projection.changes(written)
             }
-            _ => item.projection.update(),
+            written => item.projection.update(written.as_ref()),
         };
-        if body.as_object().is_none_or(serde_json::Map::is_empty) {
+        let extra = self.fit_components(mapping.child_id, &mut body).await?;
+        if body.as_object().is_none_or(serde_json::Map::is_empty) && extra.is_empty() {
+            let done = item.so_far.map_or("no change", |_| "linked, no change");
             self.note(&item).await?;
-            self.done(item, Some(mapping.child_id), "no change", None).await?;
+            self.done(item, Some(mapping.child_id), done, None).await?;
             return Ok(None);
         }
-        let extra = if body.get("components").is_some() {
-            match self.fit_components(mapping.child_id, &mut body).await {
-                Err(ApiError::NotFound(_)) => Vec::new(),
-                extra => extra?,
-            }
-        } else {
-            Vec::new()
-        };
         Ok(Some(Write { item, target: Some(mapping.child_id), body, extra }))
-    }
-
-    /// Gives components that are there already their ids, so that they are changed and not added once more; gives those
-    /// that are too many.
-    async fn fit_components(&self, bundle: Uuid, body: &mut Value) -> Result<Vec<Uuid>, ApiError> {
-        let path = format!("{}/components", path_of(EntityKind::Bundle, bundle));
-        let reply = self.child.get("GET /entity/bundle/{id}/components", &path, &[]).await?;
-        let mut there: Vec<(Uuid, Option<Uuid>)> = Vec::new();
-        for row in elements(reply.get("rows")) {
-            there.push((id_of_entity(row)?, row.get("assortment").and_then(id_of)));
-        }
-        for part in body["components"].as_array_mut().into_iter().flatten() {
-            let wanted = part.get("assortment").and_then(id_of);
-            if let Some(position) = there.iter().position(|(_, assortment)| *assortment == wanted) {
-                part["id"] = there.swap_remove(position).0.to_string().into();
-            }
-        }
-        Ok(there.into_iter().map(|(id, _)| id).collect())
     }
 
     /// One request for each.
@@ -303,13 +295,15 @@ impl Drain<'_> {
         let fields: Vec<String> =
             body.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect();
         if let Some(child_id) = target {
-            self.drop_components(child_id, &extra).await?;
+            if let Err(error) = self.drop_components(child_id, &extra).await {
+                return self.fail(item.change, error).await;
+            }
             self.note(&item).await?;
             let done = item.so_far.unwrap_or("updated");
             return self.done(item, Some(child_id), done, Some(fields)).await;
         }
         let child_id = id_of_entity(saved)?;
-        self.report.something_new = true;
+        self.report.newcomers.push((item.change.kind, item.change.main_id));
         item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
         item.strategy = Strategy::Full;
         if item.projection.was_created_as(saved) {
@@ -322,19 +316,6 @@ impl Drain<'_> {
         Ok(())
     }
 
-    async fn drop_components(&self, bundle: Uuid, extra: &[Uuid]) -> Result<(), ApiError> {
-        if extra.is_empty() {
-            return Ok(());
-        }
-        let path = path_of(EntityKind::Bundle, bundle);
-        let base = format!("entity/bundle/{bundle}/components");
-        let metas: Vec<Value> =
-            extra.iter().map(|id| reference(self.child.base(), &base, "bundlecomponent", *id)).collect();
-        let route = "POST /entity/bundle/{id}/components/delete";
-        self.child.create(route, &format!("{path}/components/delete"), &json!(metas)).await?;
-        Ok(())
-    }
-
     /// A write that was made alone and refused.
     async fn refused(
         &mut self,
@@ -342,9 +323,9 @@ impl Drain<'_> {
         error: ApiError,
         again: &mut Vec<Item>,
     ) -> Result<(), ApiError> {
-        let mut item = write.item;
+        let Write { mut item, target, body, .. } = write;
         let kind = item.change.kind;
-        match (&error, write.target) {
+        match (&error, target) {
             (ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }), _) => {
                 return Err(error);
             }
@@ -362,10 +343,18 @@ impl Drain<'_> {
                 }
             }
             // There is one that a search did not show a moment ago, or the reply to its creation was lost.
-            _ if error.has_code(SAME_CHARACTERISTICS) && write.target.is_none() && !item.mended => {
+            _ if error.has_code(SAME_CHARACTERISTICS) && target.is_none() && !item.mended => {
                 item.mended = true;
                 again.push(item);
                 return Ok(());
+            }
+            (_, Some(child_id)) if error.has_code(COMPONENTS_LOCKED) => {
+                let error = self.without_components(child_id, body).await.err().unwrap_or(error);
+                return self.fail(item.change, error).await;
+            }
+            (_, None) if MISSING.iter().any(|code| error.has_code(*code)) => {
+                let error = self.with_what_is_required(&item, error).await?;
+                return self.fail(item.change, error).await;
             }
             _ => {}
         }
