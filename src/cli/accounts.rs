@@ -39,8 +39,8 @@ What a child gets of main's catalogue, `catalog`:
                      `is`: equal, notEqual, contains, less, greater, or set and unset,
                      which take no value. What meets them only later comes then, a
                      product with its variants; what ceases to stays, and is kept up
-  create_folders     whether main's folders are made in the child; if not, its own are
-                     left alone. Default: true
+  create_folders     whether main's folders are made in the child. Default: true;
+                     if not, the child's own are left alone
   images             whether images are copied, behind everything else; main's replace the
                      child's. Default: true. Switched on later: `hookgate sync full`
   vat                \"copy\" (default): as in main; \"leave\": the child's own affair;

@@ -77,7 +77,9 @@ impl<'a> Compare<'a> {
         let (archived, mut live): (Vec<Thing>, Vec<Thing>) =
             found.into_iter().partition(|thing| thing.fields["archived"] == true);
         let mut archived = archived;
-        if kind == "productfolder" {
+        // And what a child had made by hand need not be known again: its word may have changed in main meanwhile.
+        let is_twin = slot.codes.iter().any(|code| self.world.book.twins.contains(&(self.n, code.clone())));
+        if kind == "productfolder" || is_twin {
             live.sort_by_key(|thing| expect::differences(&self.child.profile, ours, thing).len());
             archived.extend(live.drain(1.min(live.len())..));
         }
@@ -159,8 +161,9 @@ impl<'a> Compare<'a> {
             let is_twin = self.world.book.twins.contains(&(self.n, code.clone()));
             let known = deleted.get(&(*kind, code)).map_or(&[][..], Vec::as_slice);
             let entity = known.first().map(|n| (*kind, *n));
-            if things.len() > known.len() {
-                let text = format!("{} of {kind} {code:?} are too many", things.len() - known.len());
+            let most = known.len() + usize::from(is_twin);
+            if things.len() > most {
+                let text = format!("{} of {kind} {code:?} are too many", things.len() - most);
                 found.push((entity, text));
             }
             let is_live =
@@ -170,7 +173,9 @@ impl<'a> Compare<'a> {
                 found.push((entity, text));
             }
         }
-        found.into_iter().for_each(|(entity, text)| self.say(entity, text));
+        for (entity, text) in found {
+            self.say(entity, text);
+        }
     }
 
     /// What the child set or made itself is as it left it.
@@ -207,7 +212,9 @@ impl<'a> Compare<'a> {
                 }
             }
         }
-        texts.into_iter().for_each(|text| self.say(None, text));
+        for text in texts {
+            self.say(None, text);
+        }
     }
 
     /// Units, fabrics and characteristics of one name.

@@ -203,7 +203,7 @@ impl Draw<'_> {
                 let n = self.book.next();
                 Edit::CreateOwn(child, self.of(&["product", "service", "productfolder"]), format!("own {n}"))
             }
-            8 if own > 0 => Edit::EditOwn(self.rng.random_range(0..own), format!("text {number}")),
+            8 if own > 0 => Edit::ChangeOwn(self.rng.random_range(0..own), format!("text {number}")),
             9 if own > 0 => Edit::DeleteOwn(self.rng.random_range(0..own)),
             _ => return Vec::new(),
         };
@@ -230,7 +230,7 @@ impl Draw<'_> {
         }
         match kind {
             "product" => {
-                names.extend(goods.iter().chain(&["packs", "weighed", "buyPrice", "partialDisposal"]))
+                names.extend(goods.iter().chain(&["packs", "weighed", "buyPrice", "partialDisposal"]));
             }
             "bundle" => names.extend(goods.iter().chain(&["components"])),
             "service" => names.push("buyPrice"),
@@ -272,8 +272,11 @@ impl Draw<'_> {
                 _ => json!([false, true, self.of(&[10, 20])]),
             },
             "folder" => {
-                let folder = self.one_alive("productfolder").filter(|_| n % 4 != 0);
-                if folder.is_none() && kind == "productfolder" { return } else { json!(folder) }
+                let folder = self.one_alive("productfolder").filter(|_| !n.is_multiple_of(4));
+                if folder.is_none() && kind == "productfolder" {
+                    return;
+                }
+                json!(folder)
             }
             "barcodes" => match self.rng.random_range(0..3) {
                 0 => json!([]),
@@ -288,7 +291,8 @@ impl Draw<'_> {
                     // A pack needs another unit than its product's; both are said, in this order.
                     fields.remove("packs");
                     let pack = self.of(&units).filter(|pack| unit.is_some() && Some(*pack) != unit);
-                    let barcodes = if n % 2 == 0 { json!([{"code128": format!("p{n}")}]) } else { json!([]) };
+                    let barcodes =
+                        if n.is_multiple_of(2) { json!([{"code128": format!("p{n}")}]) } else { json!([]) };
                     fields.insert("uom".to_owned(), json!(unit));
                     json!(pack.map(|pack| json!([pack, n % 7 + 2, barcodes])).into_iter().collect::<Vec<_>>())
                 } else {

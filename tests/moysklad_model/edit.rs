@@ -52,7 +52,7 @@ pub enum Edit {
     /// A child deletes what came from main.
     DeleteSynced(usize, &'static str, usize),
     CreateOwn(usize, &'static str, String),
-    EditOwn(usize, String),
+    ChangeOwn(usize, String),
     DeleteOwn(usize),
     /// The gateway is killed and starts again.
     Crash,
@@ -102,7 +102,7 @@ impl World {
             Edit::Touch { child, kind, slot, field, value } => self.touch(child, kind, slot, field, value),
             Edit::DeleteSynced(child, kind, slot) => self.delete_synced(child, kind, slot),
             Edit::CreateOwn(child, kind, name) => self.create_own(child, kind, &name),
-            Edit::EditOwn(n, text) => self.edit_own(n, &text),
+            Edit::ChangeOwn(n, text) => self.edit_own(n, &text),
             Edit::DeleteOwn(n) => self.delete_own(n),
             Edit::Crash => {
                 self.crash();
@@ -156,13 +156,12 @@ impl World {
     fn update(&mut self, kind: &'static str, changes: &[(usize, Fields)]) -> Result<(), NotDone> {
         let mut bodies: Vec<(Uuid, Value)> =
             changes.iter().map(|(n, fields)| (self.book.of(kind)[*n].id, self.body(kind, fields))).collect();
-        match bodies.as_slice() {
-            [(id, body)] => self.person().update(kind, *id, body)?,
-            _ => {
-                bodies.sort_by_key(|one| one.0);
-                bodies.dedup_by_key(|one| one.0);
-                self.person().update_many(kind, &bodies)?;
-            }
+        if let [(id, body)] = bodies.as_slice() {
+            self.person().update(kind, *id, body)?;
+        } else {
+            bodies.sort_by_key(|one| one.0);
+            bodies.dedup_by_key(|one| one.0);
+            self.person().update_many(kind, &bodies)?;
         }
         for (n, _) in changes {
             self.note_edited(kind, *n);

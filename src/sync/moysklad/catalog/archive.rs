@@ -17,6 +17,8 @@ use uuid::Uuid;
 struct Gone {
     change: Change,
     child_id: Uuid,
+    /// Who takes its counterpart over has to know what was written.
+    written: Value,
 }
 
 impl Drain<'_> {
@@ -42,7 +44,10 @@ impl Drain<'_> {
                 Some(mapping) if mapping.written_hash.as_deref() == Some(ARCHIVED) => {
                     self.skip(change, "no change").await?;
                 }
-                Some(mapping) => gone.push(Gone { change, child_id: mapping.child_id }),
+                Some(Mapping { child_id, written_fields, .. }) => {
+                    let written = written_fields.unwrap_or_else(|| json!({}));
+                    gone.push(Gone { change, child_id, written });
+                }
             }
         }
         if gone.is_empty() {
@@ -95,11 +100,11 @@ impl Drain<'_> {
 
     /// What became of one.
     async fn archived(&mut self, one: Gone, result: Result<Value, ApiError>) -> Result<(), ApiError> {
-        let Gone { change, child_id } = one;
+        let Gone { change, child_id, written } = one;
         let key = self.key(change.kind, change.main_id);
         match result {
             Ok(_) => {
-                self.note_written(key, ARCHIVED.to_vec(), json!({})).await?;
+                self.note_written(key, ARCHIVED.to_vec(), written).await?;
                 self.archived_in_child(change, child_id).await
             }
             Err(ApiError::NotFound(_)) => {

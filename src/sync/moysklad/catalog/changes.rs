@@ -121,7 +121,7 @@ pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) 
     // The id is in the text that says what it waits for; diesel cannot look into it.
     diesel::sql_query(
         "UPDATE moysklad_changes AS c SET status = 'waiting' FROM moysklad_mappings AS m
-         WHERE c.main_account = $1 AND c.status = 'blocked'
+         WHERE c.main_account = $1 AND c.status IN ('blocked', 'unwanted')
              AND m.main_account = c.main_account AND m.child_account = c.child_account
              AND m.main_id = substring(c.error FROM '([0-9a-f-]{36}) of main$')::uuid",
     )

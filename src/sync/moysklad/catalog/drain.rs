@@ -139,7 +139,8 @@ impl Drain<'_> {
         let mut mappings = self.mappings(kind, &ids).await?;
         let mut entities = self.read(kind, &ids).await?;
         let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
-        mappings.extend(self.made_unknown(kind, unknown).await?);
+        let made = self.made_unknown(kind, unknown).await?;
+        mappings.extend(made);
         let (mut there, mut gone) = (Vec::new(), Vec::new());
         for change in changes {
             let mapping = mappings.remove(&change.main_id);

@@ -71,17 +71,18 @@ impl Drain<'_> {
         let mut values = values.into_iter().peekable();
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
         while values.peek().is_some() {
-            let (mut conditions, mut bytes) = (Vec::new(), 0);
+            let (mut conditions, mut count, mut bytes) = (Vec::new(), 0, 0);
             if kind != EntityKind::Productfolder {
                 conditions.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
             }
             let mut is_last = false;
-            while conditions.len() < VALUES_AT_ONCE
+            while count < VALUES_AT_ONCE
                 && !is_last
                 && let Some(value) = values.next_if(|value| {
-                    bytes == 0 || !is_operator(value) && bytes + in_url(value) < BYTES_AT_ONCE
+                    count == 0 || !is_operator(value) && bytes + in_url(value) < BYTES_AT_ONCE
                 })
             {
+                count += 1;
                 bytes += in_url(&value);
                 conditions.push(format!("{field}={}", escaped(&value)));
                 // With the semicolon after it, it would be the sign of a semicolon.

@@ -137,9 +137,9 @@ impl Drain<'_> {
     ) -> Result<Option<Write>, ApiError> {
         let child_id = id_of_entity(counterpart)?;
         let key = self.key(kind, item.change.main_id);
-        if !mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?
-            && !self.take_over(key, child_id).await?
-        {
+        let mut mapping = Mapping { child_id, written_hash: None, written_fields: None };
+        let is_free = mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?;
+        if !is_free && !self.take_over(key, &mut mapping).await? {
             let text = format!(
                 "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
                  {field}, then retry",
@@ -149,8 +149,12 @@ impl Drain<'_> {
             self.fail(item.change, conflict(&text)).await?;
             return Ok(None);
         }
-        item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
+        let was_another = mapping.written_fields.is_some();
+        item.mapping = Some(mapping);
         item.strategy = Strategy::Full;
+        if was_another {
+            self.project_anew(&mut item).await?;
+        }
         item.projection.keep_own_of(counterpart);
         if item.projection.is_held_by(counterpart) && kind != EntityKind::Bundle {
             self.note(&item).await?;

@@ -23,8 +23,8 @@ impl Projection {
                 continue;
             }
             match name.as_str() {
-                // Shown only when they are true.
-                "weighed" | "onTap" => self.set(name, false.into()),
+                // Shown only when they are true, or not at all where they were never set.
+                "weighed" | "onTap" | "partialDisposal" | "isSerialTrackable" => self.set(name, false.into()),
                 "tnved" => self.set(name, "".into()),
                 "minPrice" | "overhead" => self.set(name, json!({"value": 0})),
                 "buyPrice" if goes_to(terms.settings, name) == Some(name) => {
