@@ -1,7 +1,9 @@
 //! No change made by the gateway comes back to it, and what should not be followed is not.
 
 use super::{Franchise, ORIGIN, account_path, hook_url};
+use crate::support::wait;
 use serde_json::json;
+use std::time::Duration;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -111,12 +113,17 @@ async fn four_deliveries_of_one_notification_are_one_task_per_child() {
 
 #[tokio::test]
 async fn an_app_url_that_moysklad_refuses_is_told_at_start_and_once() {
-    let franchise = Franchise::start().await;
-    assert!(!franchise.gateway.log().contains("APP_URL must have a host with a dot"));
-    let gateway = crate::support::gateway::Gateway::start(&[
+    const WARNING: &str = "APP_URL must have a host with a dot";
+    let mut gateway = crate::support::gateway::Gateway::start(&[
         ("MOYSKLAD_WEBHOOK_TOKEN", "hook-canary-31f7"),
         ("APP_URL", "http://localhost:8080"),
     ])
     .await;
-    assert_eq!(gateway.log().matches("APP_URL must have a host with a dot").count(), 1);
+    let told = || async { gateway.log().contains(WARNING).then_some(()) };
+    wait::until("the warning", Duration::from_secs(20), told).await;
+    assert!(gateway.terminate());
+    assert_eq!(gateway.log().matches(WARNING).count(), 1);
+    let mut franchise = Franchise::start().await;
+    assert!(franchise.gateway.terminate());
+    assert!(!franchise.gateway.log().contains(WARNING));
 }
