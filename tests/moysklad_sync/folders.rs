@@ -1,7 +1,9 @@
 //! Folders: in their order, renamed and moved, or left to the child.
 
 use super::{Franchise, count, hook_all, id_of, last_segment, reference, set_catalog};
+use crate::support::wait;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 fn folder(franchise: &Franchise, name: &str, parent: Option<Uuid>) -> Uuid {
@@ -41,6 +43,10 @@ async fn folders_are_renamed_moved_and_taken_to_the_top_with_what_stands_in_them
             3,
             "none twice, though each has its own event"
         );
+        for id in [a, b, c] {
+            let log = franchise.log(*child, id).await;
+            assert!(log.iter().all(|entry| entry["operation"] != "failed"), "{log:?}");
+        }
     }
     sim.edit_in(*main, "productfolder", b, json!({"name": "Bee"}));
     franchise.settle().await;
@@ -116,6 +122,37 @@ async fn two_folders_of_one_name_stay_apart() {
         assert_eq!(place(&franchise, *child, "productfolder", "s0"), "A");
         assert_eq!(place(&franchise, *child, "productfolder", "s1"), "B");
     }
+}
+
+#[tokio::test]
+async fn who_was_refused_for_another_is_looked_at_again_when_that_one_is_gone() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    hook_all(&franchise);
+    let first = folder(&franchise, "Tea", None);
+    let first_product = franchise.create(json!({"name": "Kettle", "externalCode": "k"})).await;
+    let (theirs, kettle) =
+        (sim.first(*kazan, "productfolder"), sim.by_external_code(*kazan, "k")["id"].clone());
+    let second = folder(&franchise, "Tea", None);
+    let second_product = franchise.create(json!({"name": "Teapot", "externalCode": "k"})).await;
+    for refused in [second, second_product] {
+        let log = franchise.log(*kazan, refused).await;
+        assert!(log[0]["error"].as_str().unwrap().starts_with("conflict: "), "{log:?}");
+    }
+    sim.person(*main).delete("productfolder", first).unwrap();
+    sim.person(*main).delete("product", first_product).unwrap();
+    wait::until("both are taken over", Duration::from_secs(20), || async {
+        let same = sim.entities(*kazan, "product").len() == 1
+            && sim.by_external_code(*kazan, "k")["name"] == "Teapot";
+        let log = franchise.log(*kazan, second).await;
+        (same && log[0]["operation"] == "linked, no change").then_some(())
+    })
+    .await;
+    franchise.settle().await;
+    assert_eq!(sim.entities(*kazan, "productfolder").len(), 1);
+    assert_eq!(sim.first(*kazan, "productfolder"), theirs);
+    let teapot = sim.by_external_code(*kazan, "k");
+    assert_eq!((&teapot["id"], &teapot["archived"]), (&kettle, &json!(false)));
 }
 
 #[tokio::test]

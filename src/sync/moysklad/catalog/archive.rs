@@ -1,6 +1,6 @@
 //! What main has deleted: the child keeps it in its archive, since documents may refer to it.
 
-use super::changes::Change;
+use super::changes::{self, Change};
 use super::drain::{AT_ONCE, Drain};
 use super::routes::{path, path_of, routes};
 use crate::queue::HandlerError;
@@ -29,6 +29,10 @@ impl Drain<'_> {
         changes: Vec<(Change, Option<Mapping>)>,
     ) -> Result<(), ApiError> {
         let mut gone = Vec::new();
+        if changes.iter().any(|(_, mapping)| mapping.is_some()) {
+            let (main, child) = (self.pair.main_id(), self.pair.child_id());
+            changes::reconsider(&mut *self.cx.conn().await?, main, child, kind).await.map_err(broken)?;
+        }
         for (change, mapping) in changes {
             match mapping {
                 None => {

@@ -118,16 +118,7 @@ pub(super) async fn next_due(
 /// Children of this main for which changes are due. What waited for an entity that its child has by now is due too: the
 /// run that brought it may have been cut off before it said so.
 pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Uuid>> {
-    // The id is in the text that says what it waits for; diesel cannot look into it.
-    diesel::sql_query(
-        "UPDATE moysklad_changes AS c SET status = 'waiting' FROM moysklad_mappings AS m
-         WHERE c.main_account = $1 AND c.status IN ('blocked', 'unwanted')
-             AND m.main_account = c.main_account AND m.child_account = c.child_account
-             AND m.main_id = substring(c.error FROM '([0-9a-f-]{36}) of main$')::uuid",
-    )
-    .bind::<SqlUuid, _>(main)
-    .execute(conn)
-    .await?;
+    unblock(conn, main, None).await?;
     dsl::moysklad_changes
         .filter(dsl::main_account.eq(main))
         .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
@@ -205,22 +196,44 @@ pub(super) async fn postpone(
     Ok(())
 }
 
-/// What waits for an entity that is in the child by now may go on. Found by the text of its hold, as `Obstacle` writes it:
-/// a run that was cut off has nobody to tell what it brought.
-pub(super) async fn unblock(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<usize> {
+/// What waits for an entity that is in the child (`None`: in any child) by now may go on. Found by the text of its hold, as
+/// `Obstacle` writes it: a run that was cut off has nobody to tell what it brought.
+pub(super) async fn unblock(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Option<Uuid>,
+) -> QueryResult<usize> {
     // An update that looks into another table by a part of a text: diesel cannot say it.
     diesel::sql_query(
         "UPDATE moysklad_changes AS c SET status = 'waiting'
-         WHERE c.child_account = $1 AND c.main_account = $2 AND c.status IN ('blocked', 'unwanted')
+         WHERE ($1 IS NULL OR c.child_account = $1) AND c.main_account = $2 AND c.status IN ('blocked', 'unwanted')
              AND EXISTS (SELECT FROM moysklad_mappings AS m
                  WHERE m.main_account = c.main_account AND m.child_account = c.child_account
                      AND m.entity_type = split_part(c.error, ' ', 3)
                      AND m.main_id = CASE WHEN c.error LIKE 'waits for %' THEN split_part(c.error, ' ', 4)::uuid END)",
     )
-    .bind::<SqlUuid, _>(child)
+    .bind::<diesel::sql_types::Nullable<SqlUuid>, _>(child)
     .bind::<SqlUuid, _>(main)
     .execute(conn)
     .await
+}
+
+/// Another entity of main no longer holds what these wanted for themselves: who was refused because of it is looked at
+/// again.
+pub(super) async fn reconsider(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+    kind: EntityKind,
+) -> QueryResult<usize> {
+    let refused = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+        .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::status.eq("failed")))
+        .filter(dsl::error.like("conflict: %"));
+    diesel::update(refused)
+        .set((dsl::status.eq("waiting"), dsl::failed_task.eq(None::<Uuid>), dsl::due_at.eq(diesel::dsl::now)))
+        .execute(conn)
+        .await
 }
 
 /// Notes what has to be looked at because something else changed in these fields; what is noted already stays as it is.

@@ -98,7 +98,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         outcome => outcome,
     };
     let mut conn = cx.conn().await?;
-    changes::unblock(&mut conn, main, child).await.map_err(broken)?;
+    changes::unblock(&mut conn, main, Some(child)).await.map_err(broken)?;
     if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
         let next = task_for_the_rest(main, child, delay, cx);
         tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
@@ -170,6 +170,13 @@ impl Drain<'_> {
             .any(|(_, _, mapping)| written(mapping).is_some_and(|written| had_attributes(&written)));
         let mut words = self.words(kind, &entities, clears, FRESH).await?;
         let links = self.links(kind, &entities).await?;
+        let mut brought = HashMap::new();
+        if kind == EntityKind::Productfolder {
+            // Folders stand in folders: one of these may have been brought a moment ago for another of them.
+            let unknown = there.iter().filter(|(_, _, mapping)| mapping.is_none());
+            let ids: Vec<Uuid> = unknown.map(|(change, _, _)| change.main_id).collect();
+            brought = self.mappings(kind, &ids).await?;
+        }
         let incomplete = there.iter().any(|(_, entity, _)| {
             !words.projection(kind, entity, &self.settings, self.child.base()).is_complete()
         });
@@ -178,6 +185,7 @@ impl Drain<'_> {
         }
         let mut items = Vec::new();
         for (change, entity, mapping) in there {
+            let mapping = mapping.or_else(|| brought.remove(&change.main_id));
             let base = self.child.base();
             let written = written(&mapping);
             let mut projection =
