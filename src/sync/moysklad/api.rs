@@ -1,8 +1,13 @@
 //! MoySklad's JSON API 1.2 as one account sees it: mandatory headers, loop prevention, what its errors mean.
 
+mod error;
+
+pub(super) use error::ApiError;
+
 use crate::config::{Moysklad, MoyskladBans, Settings};
 use crate::queue::HandlerError;
-use crate::upstream::{Call, Policy, Reply, Thresholds, Told, Upstream, UpstreamError};
+use crate::upstream::{Call, Policy, Reply, Thresholds, Upstream, UpstreamError};
+use error::{error_code, sort, sort_code, told};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,8 +23,6 @@ use uuid::Uuid;
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 /// Webhooks whose URL begins with its value are not raised by the write that carries it.
 const DISABLE_BY_PREFIX: HeaderName = HeaderName::from_static("x-lognex-webhook-disablebyprefix");
-/// Too many requests are in flight, of this token or of all that use the account.
-const TOO_MANY_AT_ONCE: u64 = 1073;
 /// A thousand entities with many prices and attributes.
 const MOST_BYTES: usize = 32 << 20;
 /// Of a small request.
@@ -102,13 +105,6 @@ fn thresholds(bans: MoyskladBans) -> Thresholds {
         refusals: half(bans.refusals),
         writes_of_one: half(bans.puts),
     }
-}
-
-/// "Identical failing requests" are taken to be those with one status and code: what else they have in common is not
-/// documented, and this counts most.
-fn told(body: &[u8]) -> Told {
-    let code = serde_json::from_slice(body).ok().as_ref().and_then(error_code);
-    Told { code, too_many_at_once: code == Some(TOO_MANY_AT_ONCE) }
 }
 
 /// The API as one account sees it.
@@ -269,101 +265,6 @@ fn get(route: &'static str, path: &str, query: &[(&'static str, String)]) -> Cal
     query.iter().fold(Call::new(Method::GET, route, path), |call, (name, value)| call.query(name, value))
 }
 
-/// What an error of the API means for the work.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ApiError {
-    /// The account's token is not (or no longer) good.
-    #[error("MoySklad refused the token of account {account}")]
-    TokenRefused {
-        /// Whose.
-        account: Uuid,
-    },
-    /// The entity, or one that the body refers to, is not in this account.
-    #[error("{0}")]
-    NotFound(String),
-    /// Anything else.
-    #[error(transparent)]
-    Work(#[from] HandlerError),
-}
-
-impl ApiError {
-    /// MoySklad's code of the error, if it gave one.
-    pub(super) fn code(&self) -> Option<u64> {
-        let text = match self {
-            Self::TokenRefused { .. } => return Some(1056),
-            Self::NotFound(text)
-            | Self::Work(
-                HandlerError::Retry(text)
-                | HandlerError::GiveUp(text)
-                | HandlerError::Defer { reason: text, .. },
-            ) => text,
-        };
-        // As [`sort`] writes it.
-        text.rsplit_once("(code ")?.1.strip_suffix(')')?.parse().ok()
-    }
-
-    /// Whether MoySklad gave this code as the reason.
-    pub(super) fn has_code(&self, code: u64) -> bool {
-        matches!(self, Self::Work(HandlerError::GiveUp(text)) | Self::NotFound(text) if text.contains(&format!("(code {code})")))
-    }
-}
-
-impl From<ApiError> for HandlerError {
-    fn from(error: ApiError) -> Self {
-        match error {
-            ApiError::Work(error) => error,
-            ApiError::TokenRefused { .. } | ApiError::NotFound(_) => Self::GiveUp(error.to_string()),
-        }
-    }
-}
-
-/// Codes of facts/moysklad.md 4.8; texts are translated and never looked at.
-fn sort(error: UpstreamError, account: Uuid) -> ApiError {
-    let body: Option<Value> = error.body().and_then(|body| serde_json::from_slice(body).ok());
-    let code = body.as_ref().and_then(error_code);
-    // A missing entity is told by an error body or by none; anything else came from no MoySklad at all, and taking its
-    // word for "gone" would lose the work of a wrong MOYSKLAD_BASE_URL without a trace.
-    let says_missing = error.body().is_some_and(bytes::Bytes::is_empty) || code.is_some();
-    match sort_code(error.status(), code, error.to_string(), account) {
-        Ok(sorted) => sorted,
-        Err(text) if error.status() == Some(404) && says_missing => ApiError::NotFound(text),
-        Err(text) => ApiError::Work(match error.into() {
-            HandlerError::Retry(_) => HandlerError::Retry(text),
-            HandlerError::GiveUp(_) => HandlerError::GiveUp(text),
-            defer @ HandlerError::Defer { .. } => defer,
-        }),
-    }
-}
-
-/// What a code or status means by itself; otherwise the text with the code.
-fn sort_code(
-    status: Option<u16>,
-    code: Option<u64>,
-    text: String,
-    account: Uuid,
-) -> Result<ApiError, String> {
-    let text = match code {
-        Some(code) => format!("{text} (code {code})"),
-        None => text,
-    };
-    Ok(match (status, code) {
-        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
-        (_, Some(1021)) => ApiError::NotFound(text),
-        // Too many at once (1073) comes without a time to wait.
-        (Some(429), _) | (_, Some(1049 | TOO_MANY_AT_ONCE)) => {
-            HandlerError::Defer { after: WINDOW, reason: text }.into()
-        }
-        // Another request changed the entity meanwhile.
-        (_, Some(1065)) => HandlerError::Retry(text).into(),
-        _ => return Err(text),
-    })
-}
-
-/// The first error code of the body.
-fn error_code(body: &Value) -> Option<u64> {
-    body.get("errors")?.get(0)?.get("code")?.as_u64()
-}
-
 /// The id at the end of an entity's href.
 pub(super) fn id_of(reference: &Value) -> Option<Uuid> {
     let href = reference.get("meta")?.get("href")?.as_str()?;
@@ -380,54 +281,7 @@ pub(super) fn id_of_entity(entity: &Value) -> Result<Uuid, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::Redacted;
     use serde_json::json;
-
-    fn failure(status: u16, body: &str) -> ApiError {
-        let body = Redacted(body.to_owned().into());
-        let error =
-            UpstreamError::Status { upstream: "moysklad", route: "PUT /entity/product/{id}", status, body };
-        sort(error, Uuid::nil())
-    }
-
-    fn with_code(status: u16, code: u64) -> ApiError {
-        failure(status, &json!({"errors": [{"error": "текст", "code": code}]}).to_string())
-    }
-
-    #[test]
-    fn codes_decide_before_statuses() {
-        assert!(matches!(with_code(401, 1056), ApiError::TokenRefused { .. }));
-        assert!(matches!(failure(401, ""), ApiError::TokenRefused { .. }));
-        assert!(matches!(with_code(412, 1021), ApiError::NotFound(_)));
-        assert!(matches!(failure(404, ""), ApiError::NotFound(_)));
-        assert!(matches!(with_code(429, 1073), ApiError::Work(HandlerError::Defer { .. })));
-        assert!(matches!(with_code(429, 1049), ApiError::Work(HandlerError::Defer { .. })));
-        assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
-        assert!(matches!(with_code(503, 1074), ApiError::Work(HandlerError::Retry(_))));
-    }
-
-    #[test]
-    fn the_code_is_told() {
-        assert_eq!(with_code(412, 30003).code(), Some(30003));
-        assert_eq!(with_code(404, 1021).code(), Some(1021));
-        assert_eq!(failure(500, "").code(), None);
-    }
-
-    #[test]
-    fn a_404_of_somebody_else_does_not_mean_that_an_entity_is_gone() {
-        for body in ["<html>nginx</html>", "{}", "null"] {
-            assert!(matches!(failure(404, body), ApiError::Work(HandlerError::GiveUp(_))), "{body}");
-        }
-    }
-
-    #[test]
-    fn a_refused_field_gives_up_and_says_the_code_without_the_text() {
-        let text = match with_code(412, 3006) {
-            ApiError::Work(HandlerError::GiveUp(text)) => text,
-            other => panic!("{other:?}"),
-        };
-        assert!(text.contains("3006") && text.contains("412") && !text.contains("текст"), "{text}");
-    }
 
     #[test]
     fn a_prefix_needs_a_dotted_host() {
@@ -471,16 +325,6 @@ mod tests {
             );
             assert!(policy.burst >= request_weight);
             assert!(policy.units + policy.burst <= units_per_3s);
-        }
-    }
-
-    #[test]
-    fn a_failure_tells_its_code_and_whether_too_many_were_in_flight() {
-        let body = |code: u64| json!({"errors": [{"error": "текст", "code": code}]}).to_string();
-        assert_eq!(told(body(1073).as_bytes()), Told { code: Some(1073), too_many_at_once: true });
-        assert_eq!(told(body(1049).as_bytes()), Told { code: Some(1049), too_many_at_once: false });
-        for body in ["", "[]", "<html>", "{\"errors\": []}"] {
-            assert_eq!(told(body.as_bytes()), Told::default(), "{body}");
         }
     }
 
