@@ -133,14 +133,11 @@ async fn health_tells_of_a_dead_database_and_requests_get_503_until_it_is_back()
         let request = gateway.http.post(gateway.url("/api/v1/webhooks/c2s?token=c2s-canary-503")).body(lead);
         async { request.send().await.unwrap() }
     };
-    // No new connections, and the old ones cut: what a failover looks like from here.
-    server
-        .batch_execute(&format!(
-            "ALTER DATABASE {name} ALLOW_CONNECTIONS false;
-             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        ))
-        .await
-        .unwrap();
+    // No new connections, and the old ones cut: what a failover looks like from here. One after the other: in one
+    // transaction a connection could come in between and stay.
+    server.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await.unwrap();
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    server.batch_execute(&cut).await.unwrap();
     let refused = until("a refusal", Duration::from_secs(10), || async {
         let reply = post().await;
         (reply.status() == 503).then_some(reply)
