@@ -253,16 +253,12 @@ impl Drain<'_> {
     ) -> Result<bool, ApiError> {
         let place = (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id);
         let mut conn = self.cx.conn().await?;
-        match change.version {
-            Some(version) => {
-                changes::hold(&mut conn, place, version, status, why, task).await.map_err(broken)?;
-                Ok(true)
-            }
-            None => {
-                let now = self.cx.clock.now();
-                changes::hold_new(&mut conn, place, status, why, task, now).await.map_err(broken)
-            }
+        if let Some(version) = change.version {
+            changes::hold(&mut conn, place, version, status, why, task).await.map_err(broken)?;
+            return Ok(true);
         }
+        let now = self.cx.clock.now();
+        changes::hold_new(&mut conn, place, status, why, task, now).await.map_err(broken)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the columns of one row")]

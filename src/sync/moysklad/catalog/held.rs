@@ -50,14 +50,11 @@ impl Drain<'_> {
             let change = &write.item.change;
             let text = format!("held {why} until {}", until.to_rfc3339());
             let place = (child, self.pair.main_id(), keyword, change.main_id);
-            match change.version {
-                Some(version) => {
-                    changes::postpone(&mut conn, place, version, *until, &text).await.map_err(broken)?;
-                }
-                None => {
-                    let new = changes::hold_new(&mut conn, place, "waiting", &text, None, *until);
-                    new.await.map_err(broken)?;
-                }
+            if let Some(version) = change.version {
+                changes::postpone(&mut conn, place, version, *until, &text).await.map_err(broken)?;
+            } else {
+                let new = changes::hold_new(&mut conn, place, "waiting", &text, None, *until);
+                new.await.map_err(broken)?;
             }
             self.report_held(change, &text);
         }
