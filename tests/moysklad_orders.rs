@@ -7,6 +7,7 @@ mod gone;
 mod lines;
 mod lost;
 mod parties;
+mod removed;
 mod states;
 mod trouble;
 mod whole;
