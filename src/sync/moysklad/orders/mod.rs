@@ -9,16 +9,20 @@
 //! changes in the child. Lines that somebody adds in main are left alone.
 
 mod amounts;
+mod copy;
+mod currency;
 mod diff;
 mod goods;
 mod header;
 mod held;
 mod lines;
 mod log;
+mod number;
 mod party;
 mod read;
 mod states;
 mod status_back;
+mod step;
 mod store;
 mod sums;
 mod transfer;
