@@ -13,6 +13,7 @@ mod parties;
 mod removed;
 mod states;
 mod trouble;
+mod waiting;
 mod whole;
 
 use crate::support::gateway::Gateway;
