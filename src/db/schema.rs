@@ -149,6 +149,8 @@ diesel::table! {
         failed_task -> Nullable<Uuid>,
         version -> Int8,
         due_at -> Timestamptz,
+        failures -> Int4,
+        doubtful -> Bool,
     }
 }
 

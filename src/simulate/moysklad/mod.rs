@@ -270,6 +270,11 @@ impl Simulator {
         self.shared.world().dead_links = count;
     }
 
+    /// The storage has no content any more for images of this file name.
+    pub fn lose_contents(&self, filename: &str) {
+        self.shared.world().lost_contents.push(filename.to_owned());
+    }
+
     /// How badly things go from now on.
     pub fn weather(&self, weather: Weather) {
         self.shared.world().weather = weather;
