@@ -5,8 +5,8 @@ use super::serve::engine_settings;
 use super::{CliError, Session};
 use crate::queue::{Engine, QueueTable as _, Waker};
 use crate::sync::moysklad::SyncTasks;
-use crate::sync::moysklad::reconcile::{Import, ImportError, Progress};
-use crate::sync::tasks::SyncQueue;
+use crate::sync::moysklad::reconcile::{Import, ImportError, Progress, READERS};
+use crate::sync::tasks::{self, SyncQueue};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -31,7 +31,7 @@ pub(super) enum SyncCommand {
     },
 }
 
-/// Nobody has begun by then: there is no worker.
+/// What is due and nobody has begun by then: there is no worker.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Nothing has moved for this long: something holds it.
 const STALLED: Duration = Duration::from_secs(180);
@@ -65,9 +65,11 @@ pub(super) async fn run(command: SyncCommand, session: &Session) -> Result<(), C
     while engines.join_next().await.is_some() {}
     match result {
         Ok(progress) => {
+            let refused = import.refused().to_vec();
             import.finish(progress).await?;
-            show.end(progress, session.json);
-            if progress.failed == 0 { Ok(()) } else { Err(CliError::Silent) }
+            show.end(progress, &refused, session.json);
+            let is_whole = progress.failed + progress.held == 0 && refused.is_empty();
+            if is_whole { Ok(()) } else { Err(CliError::Silent) }
         }
         Err(error) => {
             import.interrupt(&error.to_string()).await?;
@@ -96,22 +98,28 @@ async fn wait(
             (last, moved) = (progress, Instant::now());
         }
         if moved.elapsed() > PATIENCE && engines.is_empty() {
-            work(session, engines, stop);
+            // A worker that is busy with slow writes shows no progress either.
+            let nobody = tasks::is_nobody_at_work(&mut *session.pool.get().await?, PATIENCE).await?;
+            if nobody {
+                work(session, engines, stop);
+            }
         }
         if moved.elapsed() > STALLED {
             return Err(CliError::Message(format!(
-                "{} tasks wait and nothing has moved for three minutes; `hookgate queue list` says what they wait for. \
-                 Start the import again to go on",
-                progress.tasks
+                "{} changes and {} tasks wait and nothing has moved for three minutes; `hookgate queue list` says what \
+                 they wait for. Start the import again to go on",
+                progress.waiting, progress.tasks
             )));
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Does here what a worker would do.
+/// Does here what a worker would do, with a part of the rate: one may begin at any time.
 fn work(session: &Session, engines: &mut JoinSet<()>, stop: &CancellationToken) {
-    let settings = &session.settings;
+    let mut settings = session.settings.clone();
+    settings.moysklad = settings.moysklad.share(READERS);
+    let settings = &settings;
     let job = Arc::new(SyncTasks::new(settings, session.pool.clone(), session.master_key.clone()));
     let waker = Waker::new(SyncQueue::NAME);
     let engine = Engine::<SyncQueue>::new(session.database.clone(), waker, engine_settings(settings), job);
@@ -165,19 +173,31 @@ impl Show {
         }
     }
 
-    fn end(&self, progress: Progress, json: bool) {
+    fn end(&self, progress: Progress, refused: &[String], json: bool) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
         if json {
-            print(&format!("{:#}", json!(progress)));
-        } else if progress.failed == 0 {
-            print(&format!("imported: {} entities of main are in step", progress.found));
-        } else {
-            print(&format!(
-                "{} entities of main were looked at; {} failed: `hookgate queue list --status failed` says why",
-                progress.found, progress.failed
-            ));
+            let mut report = json!(progress);
+            report["refused"] = refused.into();
+            print(&format!("{report:#}"));
+            return;
+        }
+        let Progress { found, failed, held, .. } = progress;
+        if failed + held == 0 && refused.is_empty() {
+            print(&format!("imported: {found} entities of main are in step"));
+            return;
+        }
+        print(&format!("{found} entities of main were looked at"));
+        if failed > 0 {
+            print(&format!("{failed} failed: `hookgate queue list --status failed` says why"));
+        }
+        if let Some(until) = progress.held_until {
+            let changes = if held == 1 { "1 change is".to_owned() } else { format!("{held} changes are") };
+            print(&format!("{changes} held until {}: `hookgate queue changes` says why", until.to_rfc3339()));
+        }
+        for text in refused {
+            print(text);
         }
     }
 }
