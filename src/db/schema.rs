@@ -119,6 +119,7 @@ diesel::table! {
         version -> Int8,
         created_at -> Timestamptz,
         due_at -> Timestamptz,
+        tries -> Int4,
     }
 }
 

@@ -57,7 +57,7 @@ impl Gateway {
     /// The API as the owner of this token sees it.
     pub(super) fn account(&self, id: Uuid, token: &SecretString) -> Result<AccountApi, ApiError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| ApiError::TokenRefused { account: id })?;
+            .map_err(|_| ApiError::TokenRefused { account: id, owner: None })?;
         authorization.set_sensitive(true);
         Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default() })
     }
@@ -131,6 +131,17 @@ impl AccountApi {
 
     pub(super) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// Whether this came from the account that the token was set for. With the token of another account one catalogue would
+    /// be taken for the other. What MoySklad shares among all accounts names none.
+    pub(super) fn check_owner(&self, entity: &Value) -> Result<(), ApiError> {
+        match entity["accountId"].as_str().and_then(|id| id.parse().ok()) {
+            Some(owner) if owner != self.id => {
+                Err(ApiError::TokenRefused { account: self.id, owner: Some(owner) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Prefix of every href.

@@ -77,7 +77,7 @@ impl SyncTasks {
             Status::Suspended => return Err(suspended(id)),
         }
         match emitted::run(task, &account, &self.work).await {
-            Err(ApiError::TokenRefused { .. }) => Err(self.suspend(&account).await?),
+            Err(error @ ApiError::TokenRefused { .. }) => Err(self.suspend(&account, &error).await?),
             result => Ok(result?),
         }
     }
@@ -93,10 +93,10 @@ impl SyncTasks {
     }
 
     /// Stops everything for an account whose token MoySklad refuses, before the refusals get it banned.
-    async fn suspend(&self, refused: &Credentials) -> Result<HandlerError, HandlerError> {
+    async fn suspend(&self, refused: &Credentials, why: &ApiError) -> Result<HandlerError, HandlerError> {
         let id = refused.account.account_id;
         if accounts::suspend(&mut *self.work.pool.get().await?, refused).await? {
-            tracing::warn!(account = %id, "MoySklad refused the token: the account is suspended");
+            tracing::warn!(account = %id, "{why}: the account is suspended");
         }
         Ok(suspended(id))
     }
@@ -117,7 +117,9 @@ impl Job<SyncQueue> for SyncTasks {
             Err(reason) => return Ok(Outcome::ignored(reason)),
         };
         match self.dispatch(task, &pair).await {
-            Err(ApiError::TokenRefused { account }) => Err(self.suspend(pair.credentials(account)).await?),
+            Err(error @ ApiError::TokenRefused { account, .. }) => {
+                Err(self.suspend(pair.credentials(account), &error).await?)
+            }
             result => Ok(result?),
         }
     }
