@@ -127,13 +127,22 @@ async fn answer(shared: &Arc<Shared>, account: usize, principal: usize, request:
         let answer = match fault {
             Some(Fault::Status(status, code)) => Refused::new(status, code).into(),
             Some(Fault::DropBefore) => Refused::empty(500).into(),
+            Some(Fault::DoneLate(after)) => {
+                let (shared, request) = (shared.clone(), request.clone());
+                actix_web::rt::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    let answer = shared.world().handle(account, &request);
+                    hooks::send(&shared, answer.notices);
+                });
+                Refused::empty(500).into()
+            }
             _ => shared.world().handle(account, request),
         };
         (answer, Duration::ZERO, fault)
     };
     count(shared, account, request, &answer);
     hooks::send(shared, answer.notices.clone());
-    if matches!(fault, Some(Fault::DropAfterCommit | Fault::DropBefore)) {
+    if matches!(fault, Some(Fault::DropAfterCommit | Fault::DropBefore | Fault::DoneLate(_))) {
         return HttpResponse::Ok().streaming(futures_util::stream::once(async {
             Err::<web::Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
         }));

@@ -28,7 +28,7 @@ const MOST_BYTES: usize = 32 << 20;
 /// Of a small request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// MoySklad ends a request after this time (error 1088).
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// The bucket refills over this time (`X-Lognex-Retry-TimeInterval`).
 const WINDOW: Duration = Duration::from_secs(3);
 
@@ -197,32 +197,54 @@ impl AccountApi {
         items: Vec<Value>,
     ) -> Result<Vec<Result<Value, ApiError>>, ApiError> {
         let safe = items.iter().all(|item| item.get("meta").is_some() || item.get("syncId").is_some());
-        let (count, body) = (items.len(), Value::Array(items));
-        let items_time = Duration::from_secs(count as u64);
-        let call = Call::new(Method::POST, route, path)
-            .timeout((TIMEOUT + items_time).min(LONGEST))
-            .header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone())
-            .json(&body);
-        let reply = match self.send(if safe { call.repeatable() } else { call }).await {
-            // Whether some failed items make the whole a 400 or a 200 is not documented: the form tells.
+        let call = Call::new(Method::POST, route, path);
+        let call = if safe { call.repeatable() } else { call };
+        let count = items.len();
+        match self.send_list(call, &Value::Array(items)).await? {
+            Value::Array(results) if results.len() == count => {
+                Ok(results.into_iter().map(|result| self.item(route, result)).collect())
+            }
+            _ => Err(HandlerError::Retry(format!("moysklad: {route} answered another list")).into()),
+        }
+    }
+
+    /// Deletes lines, at most 1,000, named by their `meta`; gives why some could not be deleted. What comes back for those
+    /// that were is not documented, so nothing is read of it.
+    pub(super) async fn delete_lines(
+        &self,
+        route: &'static str,
+        path: &str,
+        metas: Vec<Value>,
+    ) -> Result<Vec<ApiError>, ApiError> {
+        let call = Call::new(Method::POST, route, path);
+        let results = match self.send_list(call, &Value::Array(metas)).await? {
+            Value::Array(results) => results,
+            one => vec![one],
+        };
+        Ok(results.into_iter().filter_map(|result| self.item(route, result).err()).collect())
+    }
+
+    /// What became of the items of a list; null where nothing is said. Whether some failed items make the whole a 400 or
+    /// a 200 is not documented: the form tells.
+    async fn send_list(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
+        match self.send(self.written(call, body)).await {
+            Ok(reply) if reply.body.is_empty() => Ok(Value::Null),
             Err(UpstreamError::Status { upstream, route, status, body }) => {
                 match serde_json::from_slice(&body.0) {
-                    Ok(Value::Array(results)) => Value::Array(results),
-                    _ => return Err(sort(UpstreamError::Status { upstream, route, status, body }, self.id)),
+                    Ok(Value::Array(results)) => Ok(Value::Array(results)),
+                    _ => Err(sort(UpstreamError::Status { upstream, route, status, body }, self.id)),
                 }
             }
-            reply => reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id))?,
-        };
-        let results = match reply {
-            Value::Array(results) if results.len() == count => results,
-            _ => return Err(HandlerError::Retry(format!("moysklad: {route} answered another list")).into()),
-        };
-        let one = |result: Value| match error_code(&result) {
+            reply => reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id)),
+        }
+    }
+
+    fn item(&self, route: &str, result: Value) -> Result<Value, ApiError> {
+        match error_code(&result) {
             None if result.get("errors").is_none() => Ok(result),
             code => Err(sort_code(None, code, format!("moysklad: an item of {route} was refused"), self.id)
                 .unwrap_or_else(|text| HandlerError::GiveUp(text).into())),
-        };
-        Ok(results.into_iter().map(one).collect())
+        }
     }
 
     /// Changes the fields of the body.
@@ -252,7 +274,11 @@ impl AccountApi {
     }
 
     async fn write(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
-        self.call(call.header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)).await
+        self.call(self.written(call, body)).await
+    }
+
+    fn written(&self, call: Call, body: &Value) -> Call {
+        call.timeout(time_for(body)).header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)
     }
 
     async fn call(&self, call: Call) -> Result<Value, ApiError> {
@@ -270,6 +296,12 @@ impl AccountApi {
         // Boxed: it is large, and part of every future that makes a call.
         Box::pin(self.gateway.upstream.call(&principal, call)).await
     }
+}
+
+/// How long a write may take, by how many entities or lines it holds.
+fn time_for(body: &Value) -> Duration {
+    let items = body.as_array().or_else(|| body["positions"].as_array()).map_or(0, Vec::len);
+    (TIMEOUT + Duration::from_secs(items as u64)).min(LONGEST)
 }
 
 fn get(route: &'static str, path: &str, query: &[(&'static str, String)]) -> Call {
@@ -337,6 +369,15 @@ mod tests {
             assert!(policy.burst >= request_weight);
             assert!(policy.units + policy.burst <= units_per_3s);
         }
+    }
+
+    #[test]
+    fn a_write_may_take_as_long_as_what_it_holds_needs() {
+        let lines = |count: usize| Value::from(vec![json!({}); count]);
+        assert_eq!(time_for(&json!({"name": "x"})), TIMEOUT);
+        assert_eq!(time_for(&lines(20)), Duration::from_secs(50));
+        assert_eq!(time_for(&json!({"positions": lines(100)})), Duration::from_secs(130));
+        assert_eq!(time_for(&lines(1000)), LONGEST);
     }
 
     #[test]

@@ -53,9 +53,13 @@ impl SyncTasks {
         let Some(main) = main.filter(|main| main.account.role == Role::Main) else {
             return Ok(Err("the account no longer follows the main account that this comes from"));
         };
-        for side in [&main, &child] {
+        for side in [&child, &main] {
             match side.account.status {
                 Status::Active => {}
+                // What the child has sold meanwhile would never be told again.
+                Status::Inactive if side.account.role == Role::Main && orders::carries(task) => {
+                    return Err(switched_off(side.account.account_id));
+                }
                 Status::Inactive => {
                     return Ok(Err("an operator has made the account or its main account inactive"));
                 }
@@ -107,7 +111,8 @@ impl Job<SyncQueue> for SyncTasks {
     async fn run(&self, task: &Task) -> Result<Outcome, HandlerError> {
         let _turn = self.turns.take(task.account_id).map_err(|after| HandlerError::Defer {
             after,
-            reason: "other tasks of this account are running".to_owned(),
+            // What it waits for beside its turn is what operators look for.
+            reason: task.waits_for().unwrap_or("other tasks of this account are running").to_owned(),
         })?;
         if emitted::takes(task) {
             return self.alone(task).await;
@@ -120,8 +125,18 @@ impl Job<SyncQueue> for SyncTasks {
             Err(error @ ApiError::TokenRefused { account, .. }) => {
                 Err(self.suspend(pair.credentials(account), &error).await?)
             }
+            Err(ApiError::Unanswered { text, .. }) if orders::takes(task) => {
+                Err(orders::wait_out(&self.work, task, text).await?)
+            }
             result => Ok(result?),
         }
+    }
+}
+
+fn switched_off(main: Uuid) -> HandlerError {
+    HandlerError::Defer {
+        after: SUSPENDED,
+        reason: format!("{BLOCKED}: an operator has made main account {main} inactive; make it active again"),
     }
 }
 

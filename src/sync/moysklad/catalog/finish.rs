@@ -215,7 +215,7 @@ impl Drain<'_> {
     pub(super) async fn fail(&mut self, change: Change, error: ApiError) -> Result<(), ApiError> {
         let text = match error {
             ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }) => return Err(error),
-            ApiError::Work(HandlerError::Retry(text)) => {
+            ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. } => {
                 self.report.passing.push((change, text));
                 return Ok(());
             }
