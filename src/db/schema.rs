@@ -131,6 +131,7 @@ diesel::table! {
         main_id -> Uuid,
         external_code -> Text,
         begun_at -> Timestamptz,
+        fields -> Jsonb,
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> Compare<'a> {
             return;
         }
         let ours = &self.main[&slot.id];
-        let Some(rule) = self.rule(slot, ours) else { return };
+        let rule = self.rule(slot, ours);
         let found = self.theirs.get_mut(&(kind, ours.code.clone())).map(std::mem::take).unwrap_or_default();
         // What main deleted and made again may be there once more: in the archive, or as a folder, which has none.
         let (archived, mut live): (Vec<Thing>, Vec<Thing>) =
@@ -99,39 +99,42 @@ impl<'a> Compare<'a> {
         match (counterpart, rule) {
             (None, Rule::Must) => self.say(Some((kind, n)), format!("{kind} {n} ({}) is missing", ours.code)),
             (Some(_), Rule::MustNot) => self.say(Some((kind, n)), format!("{kind} {n} is not wanted")),
-            (Some(theirs), Rule::Must | Rule::May) => {
+            (Some(theirs), Rule::Must | Rule::May | Rule::Lacks) => {
                 for text in expect::differences(&self.child.profile, ours, &theirs) {
-                    self.say(Some((kind, n)), format!("{kind} {n} ({}): {text}", ours.code));
+                    // Until the child has its parts, a bundle that is there already keeps those that it had.
+                    if rule != Rule::Lacks || !text.starts_with("components ") {
+                        self.say(Some((kind, n)), format!("{kind} {n} ({}): {text}", ours.code));
+                    }
                 }
             }
             (None, _) => {}
         }
     }
 
-    /// Whether the child shall have it; none: it waits visibly for what the child does not have.
-    fn rule(&self, slot: &Slot, ours: &Thing) -> Option<Rule> {
+    /// Whether the child shall have it.
+    fn rule(&self, slot: &Slot, ours: &Thing) -> Rule {
         let has = |kind: &'static str, code: &Value| {
             let code = code.as_str().unwrap_or_default().to_owned();
             self.everything.iter().any(|thing| thing.kind == kind && thing.code == code)
         };
         let archived = ours.fields["archived"] == true;
         match ours.kind {
-            "productfolder" if !self.child.profile.folders => return Some(Rule::MustNot),
-            "productfolder" => return Some(Rule::Must),
+            "productfolder" if !self.child.profile.folders => return Rule::MustNot,
+            "productfolder" => return Rule::Must,
             "variant" => {
                 let product = has("product", &ours.fields["product"]);
-                return Some(match (product, archived) {
+                return match (product, archived) {
                     (false, _) => Rule::MustNot,
                     (true, true) => Rule::May,
                     (true, false) => Rule::Must,
-                });
+                };
             }
             "bundle" => {
                 let parts = ours.fields["components"].as_array().unwrap().iter();
                 let there =
                     |part: &Value| ["product", "service", "variant"].iter().any(|kind| has(kind, &part[0]));
                 if !parts.clone().all(there) {
-                    return None;
+                    return Rule::Lacks;
                 }
             }
             _ => {}
@@ -139,11 +142,11 @@ impl<'a> Compare<'a> {
         let (accepted, ever) = slot.accepted[self.n];
         let shown = &ours.shown;
         let now = expect::accepts(&self.world.sim, self.world.main, self.child.profile.filter, shown);
-        Some(match (now && accepted && !archived, ever) {
+        match (now && accepted && !archived, ever) {
             (true, _) => Rule::Must,
             (false, true) => Rule::May,
             (false, false) => Rule::MustNot,
-        })
+        }
     }
 
     /// What is left must be what main has deleted, archived, and not more often than main had it.
@@ -239,8 +242,11 @@ impl<'a> Compare<'a> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Must,
     May,
     MustNot,
+    /// It waits visibly for what the child does not have; if it is there already, the rest of it is kept.
+    Lacks,
 }

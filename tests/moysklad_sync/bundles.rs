@@ -153,6 +153,43 @@ async fn a_bundle_comes_when_the_last_of_its_parts_does() {
 }
 
 #[tokio::test]
+async fn a_part_that_the_child_lacks_keeps_nothing_but_the_parts_back() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [kazan, omsk], .. } = &franchise;
+    let (id, products) = bundle(&franchise, false).await;
+    // Of the new part Kazan has two: a conflict.
+    for name in ["One", "Two"] {
+        sim.create(*kazan, json!({"name": name, "externalCode": "p3"}));
+    }
+    let p3 = sim.create(*main, json!({"name": "p3", "externalCode": "p3"}));
+    let wanted = parts(&franchise, &[(products[0], 2), (p3, 1)]);
+    sim.edit_in(*main, "bundle", id, json!({"components": wanted}));
+    franchise.settle().await;
+    let rename = |name: &str| sim.edit_in(*main, "bundle", id, json!({"name": name, "article": "S-1"}));
+    rename("Couple");
+    franchise.settle().await;
+    assert_eq!(sim.one(*kazan, "bundle", "b")["name"], "Couple");
+    assert_eq!(made_of(&franchise, *kazan), expected(&[("p0", "2.0"), ("p1", "1.0")]));
+    assert_eq!(made_of(&franchise, *omsk), expected(&[("p0", "2.0"), ("p3", "1.0")]));
+    assert_eq!(
+        franchise.tasks(*kazan).await[0]["status"],
+        "completed",
+        "the part has failed, and was told of"
+    );
+    let waits = json!([format!("waits for product {p3} of main")]);
+    assert_eq!(franchise.log(*kazan, id).await[0]["skipped"], waits);
+    let list = format!("/api/v1/sync-changes?account={kazan}&status=blocked");
+    let held = franchise.gateway.admin_get(&list).await;
+    assert_eq!(held["items"][0]["main_id"], json!(id), "{held}");
+
+    let two = sim.entities(*kazan, "product").into_iter().find(|one| one["name"] == "Two").unwrap();
+    sim.person(*kazan).delete("product", id_of(&two)).unwrap();
+    franchise.retry_failed(*kazan).await;
+    assert_eq!(made_of(&franchise, *kazan), expected(&[("p0", "2.0"), ("p3", "1.0")]));
+    assert_eq!(franchise.gateway.admin_get(&list).await["items"], json!([]));
+}
+
+#[tokio::test]
 async fn a_bundle_that_the_child_has_already_is_linked_and_made_of_the_same() {
     let franchise = Franchise::start().await;
     let Franchise { sim, main, children: [kazan, omsk], .. } = &franchise;

@@ -227,3 +227,66 @@ async fn answers_that_are_lost_make_no_second_variant_folder_or_bundle() {
         assert_eq!(count(sim, *kazan, kind, code), 1, "{kind}");
     }
 }
+
+#[tokio::test]
+async fn a_price_that_was_written_and_could_not_cross_over_afterwards_is_inherited_again() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children, .. } = &franchise;
+    let product = kettle(&franchise).await;
+    let id = variant(&franchise, product, "red", &[sale_price(&franchise, "Retail", "700", "RUB")]).await;
+    let money = |value: &str, currency: &str| {
+        let mut price = sale_price(&franchise, "Retail", value, currency);
+        price.as_object_mut().unwrap().remove("priceType");
+        price
+    };
+    sim.edit_in(*main, "variant", id, json!({"buyPrice": money("80", "RUB")}));
+    franchise.settle().await;
+    // Kazan has no dollars: it keeps what it was told last.
+    let prices =
+        json!({"salePrices": [sale_price(&franchise, "Retail", "9", "USD")], "buyPrice": money("3", "USD")});
+    sim.edit_in(*main, "variant", id, prices);
+    franchise.settle().await;
+    assert_eq!(shown(&franchise, children[0], "red"), "700.0");
+    sim.person(*main).inherit_prices(id).unwrap();
+    franchise.settle().await;
+    for child in children {
+        assert_eq!(shown(&franchise, *child, "red"), "500.0");
+        let buys = &sim.one(*child, "variant", "red")["buyPrice"];
+        assert!(buys.is_null() || buys["value"] == json!(0.0), "{buys}");
+    }
+}
+
+#[tokio::test]
+async fn a_price_whose_write_was_never_answered_is_inherited_again() {
+    for fresh in [true, false] {
+        let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "600")]).await;
+        let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+        let product = kettle(&franchise).await;
+        variant(&franchise, product, "blue", &[]).await;
+        let own = sale_price(&franchise, "Retail", "700", "RUB");
+        // A call is tried three times in one run.
+        let lost = |method: Method, times| {
+            (0..times).for_each(|_| sim.fault(*kazan, method.clone(), Fault::DropAfterCommit));
+        };
+        let mut body = coloured(sim, product, "red");
+        let id = if fresh {
+            lost(Method::POST, 3);
+            body["salePrices"] = json!([own]);
+            sim.create_in(*main, "variant", body)
+        } else {
+            let id = sim.create_in(*main, "variant", body);
+            franchise.settle().await;
+            lost(Method::PUT, 3);
+            sim.edit_in(*main, "variant", id, json!({"salePrices": [own]}));
+            id
+        };
+        franchise
+            .task_when("the lost answer", *kazan, |task| task["attempts"] == 1 && !task["error"].is_null())
+            .await;
+        assert_eq!(shown(&franchise, *kazan, "red"), "700.0");
+        franchise.unheard(|| sim.person(*main).inherit_prices(id).unwrap());
+        franchise.due_now().await;
+        franchise.settle().await;
+        assert_eq!(shown(&franchise, *kazan, "red"), "500.0", "made by the lost one: {fresh}");
+    }
+}

@@ -6,7 +6,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{Array, Binary, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// What the hash of an entity is that was archived because main deleted it.
@@ -27,7 +27,7 @@ pub(super) struct Mapping {
     pub(super) child_id: Uuid,
     /// Hash of what was last written; `None` while that is not known.
     pub(super) written_hash: Option<Vec<u8>>,
-    /// Hash of each field of it.
+    /// Hash of each field that was ever written; `null` while it is not known what the field holds.
     pub(super) written_fields: Option<Value>,
 }
 
@@ -71,9 +71,14 @@ pub(super) async fn main_of(
         .optional()
 }
 
-/// Remembers the counterpart. False: the child's entity is already the counterpart of another one of main, or this
-/// one has another counterpart.
-pub(super) async fn insert(conn: &mut AsyncPgConnection, key: Key, child_id: Uuid) -> QueryResult<bool> {
+/// Remembers the counterpart, and the fields (`null` each) that it has of its own. False: the child's entity is already the
+/// counterpart of another one of main, or this one has another counterpart.
+pub(super) async fn insert(
+    conn: &mut AsyncPgConnection,
+    key: Key,
+    child_id: Uuid,
+    own_fields: Option<&Value>,
+) -> QueryResult<bool> {
     let result = diesel::insert_into(dsl::moysklad_mappings)
         .values((
             dsl::main_account.eq(key.main_account),
@@ -81,6 +86,7 @@ pub(super) async fn insert(conn: &mut AsyncPgConnection, key: Key, child_id: Uui
             dsl::entity_type.eq(key.entity_type),
             dsl::main_id.eq(key.main_id),
             dsl::child_id.eq(child_id),
+            dsl::written_fields.eq(own_fields),
         ))
         .execute(conn)
         .await;
@@ -89,6 +95,23 @@ pub(super) async fn insert(conn: &mut AsyncPgConnection, key: Key, child_id: Uui
         Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Makes the counterpart of one entity of main that of another, with the memory of what was written. `None`: there is
+/// nothing to hand over; else what was written.
+pub(super) async fn hand_over(
+    conn: &mut AsyncPgConnection,
+    from: Key,
+    to: Uuid,
+) -> QueryResult<Option<Option<Value>>> {
+    let row =
+        dsl::moysklad_mappings.find((from.main_account, from.child_account, from.entity_type, from.main_id));
+    diesel::update(row)
+        .set((dsl::main_id.eq(to), dsl::written_hash.eq(None::<Vec<u8>>)))
+        .returning(dsl::written_fields)
+        .get_result(conn)
+        .await
+        .optional()
 }
 
 /// Forgets a counterpart that is gone.
@@ -134,45 +157,27 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// Remembers many counterparts of one type: id in main, id in the child. Gives those of main whose counterpart it is now;
-/// the others have another one, or the child's entity follows another of main.
-pub(super) async fn insert_many(
-    conn: &mut AsyncPgConnection,
-    (main_account, child_account, entity_type): (Uuid, Uuid, &str),
-    pairs: &[(Uuid, Uuid)],
-) -> QueryResult<HashSet<Uuid>> {
-    let row = |pair: &(Uuid, Uuid)| {
-        (
-            dsl::main_account.eq(main_account),
-            dsl::child_account.eq(child_account),
-            dsl::entity_type.eq(entity_type.to_owned()),
-            dsl::main_id.eq(pair.0),
-            dsl::child_id.eq(pair.1),
-        )
-    };
-    let rows: Vec<_> = pairs.iter().map(row).collect();
-    let inserted: Vec<Uuid> = diesel::insert_into(dsl::moysklad_mappings)
-        .values(rows)
-        .on_conflict_do_nothing()
-        .returning(dsl::main_id)
-        .get_results(conn)
-        .await?;
-    Ok(inserted.into_iter().collect())
-}
-
-/// Before a write: what these hold then may never be known.
+/// Before a write: what these hold then may never be known. By id in main, the fields (`null` each) that are about to be
+/// written: they stay in mind even if the reply is lost and main takes them back before the next run.
 pub(super) async fn forget_written(
     conn: &mut AsyncPgConnection,
-    main_account: Uuid,
-    child_account: Uuid,
-    entity_type: &str,
-    main_ids: &[Uuid],
+    (main_account, child_account, entity_type): (Uuid, Uuid, &str),
+    about_to: &[(Uuid, Value)],
 ) -> QueryResult<()> {
-    let none: Option<Vec<u8>> = None;
-    let rows = dsl::moysklad_mappings
-        .filter(dsl::main_account.eq(main_account).and(dsl::child_account.eq(child_account)))
-        .filter(dsl::entity_type.eq(entity_type).and(dsl::main_id.eq_any(main_ids)));
-    diesel::update(rows).set(dsl::written_hash.eq(none)).execute(conn).await?;
+    // An update from a list: diesel cannot say it.
+    diesel::sql_query(
+        "UPDATE moysklad_mappings AS m
+         SET written_hash = NULL, written_fields = coalesce(m.written_fields, '{}') || w.fields
+         FROM unnest($4, $5) AS w (main_id, fields)
+         WHERE m.main_account = $1 AND m.child_account = $2 AND m.entity_type = $3 AND m.main_id = w.main_id",
+    )
+    .bind::<SqlUuid, _>(main_account)
+    .bind::<SqlUuid, _>(child_account)
+    .bind::<Text, _>(entity_type)
+    .bind::<Array<SqlUuid>, _>(about_to.iter().map(|one| one.0).collect::<Vec<_>>())
+    .bind::<Array<Jsonb>, _>(about_to.iter().map(|one| &one.1).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -57,11 +57,12 @@ impl Drain<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        let main_ids: Vec<Uuid> = gone.iter().map(|one| one.change.main_id).collect();
+        let about_to: Vec<(Uuid, Value)> = gone.iter().map(|one| (one.change.main_id, json!({}))).collect();
         let child_ids: Vec<Uuid> = gone.iter().map(|one| one.child_id).collect();
         let (main, child) = (self.pair.main_id(), self.pair.child_id());
         let mut conn = self.cx.conn().await?;
-        mappings::forget_written(&mut conn, main, child, kind.keyword(), &main_ids).await.map_err(broken)?;
+        let accounts = (main, child, kind.keyword());
+        mappings::forget_written(&mut conn, accounts, &about_to).await.map_err(broken)?;
         loops::wrote(&mut conn, child, kind.keyword(), &child_ids).await?;
         drop(conn);
         let mut gone = gone.into_iter().peekable();

@@ -180,6 +180,31 @@ pub(super) async fn hold(
     Ok(())
 }
 
+/// The same for what was looked at because something else needs it: with no change of its own, nothing would take it up
+/// again. False: it has one.
+pub(super) async fn hold_new(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+    status: &str,
+    error: &str,
+    task: Option<Uuid>,
+    due: chrono::DateTime<chrono::Utc>,
+) -> QueryResult<bool> {
+    let row = (
+        dsl::main_account.eq(main),
+        dsl::child_account.eq(child),
+        dsl::entity_type.eq(kind),
+        dsl::main_id.eq(main_id),
+        dsl::operation.eq("follow"),
+        dsl::status.eq(status),
+        dsl::error.eq(error),
+        dsl::failed_task.eq(task),
+        dsl::due_at.eq(due),
+    );
+    let new = diesel::insert_into(dsl::moysklad_changes).values(row).on_conflict_do_nothing().execute(conn);
+    Ok(new.await? > 0)
+}
+
 /// It is not brought to the child before this time.
 pub(super) async fn postpone(
     conn: &mut AsyncPgConnection,

@@ -8,13 +8,27 @@ use super::writes::{Write, sync_id};
 use crate::db::schema::moysklad_creates::dsl;
 use crate::sync::moysklad::api::{ApiError, id_of_entity};
 use crate::sync::moysklad::mappings::{self, Mapping};
+use crate::sync::moysklad::product::fields_of;
 use crate::sync::moysklad::settings::{EntityKind, MatchField};
 use crate::sync::moysklad::work::broken;
 use diesel::prelude::*;
-use diesel::sql_types::{Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
+use serde_json::Value;
 use std::collections::HashMap;
 use uuid::Uuid;
+
+/// A counterpart that was made.
+#[derive(QueryableByName)]
+struct Made {
+    #[diesel(sql_type = SqlUuid)]
+    main_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    child_id: Uuid,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    written_fields: Option<Value>,
+}
 
 impl Drain<'_> {
     /// Notes, before the requests, what they are to make; whether there is anything.
@@ -27,6 +41,7 @@ impl Drain<'_> {
                 dsl::entity_type.eq(kind.keyword()),
                 dsl::main_id.eq(write.item.change.main_id),
                 dsl::external_code.eq(code),
+                dsl::fields.eq(fields_of(&write.body)),
             ))
         };
         let rows: Vec<_> = writes.iter().filter(|write| write.target.is_none()).filter_map(row).collect();
@@ -37,11 +52,49 @@ impl Drain<'_> {
             .values(rows)
             .on_conflict((dsl::child_account, dsl::main_account, dsl::entity_type, dsl::main_id))
             .do_update()
-            .set(dsl::external_code.eq(diesel::upsert::excluded(dsl::external_code)))
+            .set((
+                dsl::external_code.eq(excluded(dsl::external_code)),
+                dsl::fields.eq(dsl::fields.concat(excluded(dsl::fields))),
+            ))
             .execute(&mut *self.cx.conn().await?)
             .await
             .map_err(broken)?;
         Ok(true)
+    }
+
+    /// Remembers the counterparts that were made, id in main and id in the child, with the fields that were written to them.
+    /// Left out are those that have another one, or whose child's entity follows another of main.
+    pub(super) async fn map_created(
+        &self,
+        kind: EntityKind,
+        created: &[(Uuid, Uuid)],
+    ) -> Result<HashMap<Uuid, Mapping>, ApiError> {
+        if created.is_empty() {
+            return Ok(HashMap::new());
+        }
+        // An insert from a list and a table: diesel cannot say it.
+        let rows: Vec<Made> = diesel::sql_query(
+            "INSERT INTO moysklad_mappings (main_account, child_account, entity_type, main_id, child_id, written_fields)
+             SELECT $1, $2, $3, n.main_id, n.child_id, c.fields
+             FROM unnest($4, $5) AS n (main_id, child_id)
+             LEFT JOIN moysklad_creates AS c ON c.child_account = $2 AND c.main_account = $1 AND c.entity_type = $3
+                 AND c.main_id = n.main_id
+             ON CONFLICT DO NOTHING
+             RETURNING main_id, child_id, written_fields",
+        )
+        .bind::<SqlUuid, _>(self.pair.main_id())
+        .bind::<SqlUuid, _>(self.pair.child_id())
+        .bind::<Text, _>(kind.keyword())
+        .bind::<Array<SqlUuid>, _>(created.iter().map(|one| one.0).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(created.iter().map(|one| one.1).collect::<Vec<_>>())
+        .load(&mut *self.cx.conn().await?)
+        .await
+        .map_err(broken)?;
+        let mapping = |made: Made| {
+            let Made { main_id, child_id, written_fields } = made;
+            (main_id, Mapping { child_id, written_hash: None, written_fields })
+        };
+        Ok(rows.into_iter().map(mapping).collect())
     }
 
     /// Forgets what is known to have been made: it is mapped.
@@ -83,10 +136,7 @@ impl Drain<'_> {
         let mut found = HashMap::new();
         for (main_id, code) in begun {
             if let Some(child_id) = self.made_as(kind, main_id, &code).await? {
-                let key = self.key(kind, main_id);
-                if mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)? {
-                    found.insert(main_id, Mapping { child_id, written_hash: None, written_fields: None });
-                }
+                found.extend(self.map_created(kind, &[(main_id, child_id)]).await?);
             }
             let row = dsl::moysklad_creates.find((child, main, kind.keyword(), main_id));
             diesel::delete(row).execute(&mut *self.cx.conn().await?).await.map_err(broken)?;

@@ -4,6 +4,7 @@
 //! written again; a create that was cut off is found by its `syncId`; a change is removed when the child has it.
 
 use super::changes::{self, Change};
+use super::dependencies::Obstacle;
 use super::finish::Report;
 use super::routes::{path, path_of, routes};
 use super::settle::Unsettled;
@@ -58,6 +59,8 @@ pub(super) struct Item {
     pub(super) mapping: Option<Mapping>,
     /// What was done so far, as the outcome says it: `linked`, …
     pub(super) so_far: Option<&'static str>,
+    /// What keeps a part of it from a counterpart that is there already.
+    pub(super) lacks: Option<Obstacle>,
     /// Whether what was told may be about main's images, too.
     pub(super) images: bool,
     /// Main's metadata or the counterpart has been looked at again already.
@@ -190,14 +193,20 @@ impl Drain<'_> {
             let written = written(&mapping);
             let mut projection =
                 words.projection_after(kind, &entity, written.as_ref(), &self.settings, base);
-            if let Err(obstacle) = links.add(kind, &entity, &mut projection, &self.settings, base) {
-                self.hold_back(change, obstacle).await?;
-                continue;
+            let linked = links.add(kind, &entity, &mut projection, &self.settings, base);
+            let lacks = linked.err();
+            if let Some(obstacle) = &lacks {
+                if mapping.is_none() || kind == EntityKind::Variant {
+                    self.hold_back(change, obstacle).await?;
+                    continue;
+                }
+                // Prices and the like must not wait for a part or a folder.
+                projection.skip(self.why(kind, obstacle));
             }
             let strategy = Strategy::of(change.updated_fields.as_deref(), words.main());
             let images = images::may_differ(change.updated_fields.as_deref(), words.main());
             let (so_far, mended) = (None, false);
-            items.push(Item { change, entity, projection, strategy, mapping, so_far, images, mended });
+            items.push(Item { change, entity, projection, strategy, mapping, so_far, lacks, images, mended });
         }
         Ok(items)
     }

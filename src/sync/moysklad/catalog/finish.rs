@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use uuid::Uuid;
 
+/// Held until the child wants what it is made of.
+const UNWANTED: &str = "unwanted";
+/// Held until another entity is there.
+const BLOCKED: &str = "blocked";
 /// Failures that an outcome names.
 const NAMED: usize = 3;
 
@@ -104,7 +108,7 @@ impl Drain<'_> {
         text: &str,
         fields: Option<Vec<String>>,
     ) -> Result<(), ApiError> {
-        let Item { change, entity, projection, strategy, images, .. } = item;
+        let Item { change, entity, projection, strategy, lacks, images, .. } = item;
         // New in the child, or newly known there, it has nothing of them; and what is new there and has none in main needs no
         // look: most of a catalogue.
         let is_new = text.starts_with("created");
@@ -122,7 +126,13 @@ impl Drain<'_> {
         if let Some(child_id) = child_id.filter(|_| text == "created") {
             self.note_created(change.kind, child_id);
         }
-        self.remove(&change).await
+        match lacks {
+            None => self.remove(&change).await,
+            Some(obstacle) => {
+                let status = self.wait_for(&obstacle);
+                self.hold(&change, status, &obstacle.to_string(), None).await.map(drop)
+            }
+        }
     }
 
     /// Main's images of this one may differ from the child's: a task of its own looks at that later.
@@ -160,20 +170,31 @@ impl Drain<'_> {
 
     /// It needs something that is not in the child. A variant of an unwanted product comes when the product does
     /// ([`Drain::call_variants`]); of a bundle with an unwanted part nothing else tells, so it is kept in mind.
-    pub(super) async fn hold_back(&mut self, change: Change, obstacle: Obstacle) -> Result<(), ApiError> {
-        let text = obstacle.to_string();
-        let unwanted = obstacle.awaited().and_then(|awaited| self.unwanted.get(&awaited)).cloned();
-        match unwanted {
-            Some(why) if change.kind == EntityKind::Variant => {
-                self.skip_unwanted(change, &format!("its product: {why}")).await
-            }
-            Some(why) => {
-                let why = format!("one of its parts: {why}");
+    pub(super) async fn hold_back(&mut self, change: Change, obstacle: &Obstacle) -> Result<(), ApiError> {
+        let why = self.why(change.kind, obstacle);
+        match self.wait_for(obstacle) {
+            UNWANTED if change.kind == EntityKind::Variant => self.skip_unwanted(change, &why).await,
+            UNWANTED => {
                 self.report.count(&change, &why, &why);
                 self.log(&change, None, "skipped", "skipped", None, &[why], None);
-                self.hold(&change, "unwanted", &text, None).await
+                self.hold(&change, UNWANTED, &obstacle.to_string(), None).await.map(drop)
             }
-            None => self.block(change, &text).await,
+            _ => self.block(change, &why).await,
+        }
+    }
+
+    /// How what has this obstacle waits.
+    fn wait_for(&self, obstacle: &Obstacle) -> &'static str {
+        let is_unwanted = obstacle.awaited().is_some_and(|awaited| self.unwanted.contains_key(&awaited));
+        if is_unwanted { UNWANTED } else { BLOCKED }
+    }
+
+    /// The obstacle as the operator reads it.
+    pub(super) fn why(&self, kind: EntityKind, obstacle: &Obstacle) -> String {
+        match obstacle.awaited().and_then(|awaited| self.unwanted.get(&awaited)) {
+            Some(why) if kind == EntityKind::Variant => format!("its product: {why}"),
+            Some(why) => format!("one of its parts: {why}"),
+            None => obstacle.to_string(),
         }
     }
 
@@ -187,7 +208,7 @@ impl Drain<'_> {
     async fn block(&mut self, change: Change, why: &str) -> Result<(), ApiError> {
         self.report.count(&change, "waiting for others", why);
         self.log(&change, None, "blocked", "skipped", None, &[], Some(why));
-        self.hold(&change, "blocked", why, None).await
+        self.hold(&change, BLOCKED, why, None).await.map(drop)
     }
 
     /// It was refused. What may pass makes the task run again; the rest waits for a person.
@@ -201,9 +222,12 @@ impl Drain<'_> {
             ApiError::Work(HandlerError::GiveUp(text)) | ApiError::NotFound(text) => advised(text),
         };
         self.report.count(&change, "failed", &text);
-        self.report.failed.push(format!("{} {}: {text}", change.kind.keyword(), change.main_id));
         self.log(&change, None, "failed", "skipped", None, &[], Some(&text));
-        self.hold(&change, "failed", &text, Some(self.task.id)).await
+        // What needs it waits for it; that it fails is told once, with its own change.
+        if self.hold(&change, "failed", &text, Some(self.task.id)).await? {
+            self.report.failed.push(format!("{} {}: {text}", change.kind.keyword(), change.main_id));
+        }
+        Ok(())
     }
 
     /// Main has deleted it, and the child has put it away.
@@ -219,17 +243,22 @@ impl Drain<'_> {
         self.note_done(change.kind, change.main_id, version).await
     }
 
+    /// False: it is no change of this run, and has one that waits or is held already.
     async fn hold(
         &self,
         change: &Change,
         status: &str,
         why: &str,
         task: Option<Uuid>,
-    ) -> Result<(), ApiError> {
-        let Some(version) = change.version else { return Ok(()) };
+    ) -> Result<bool, ApiError> {
         let place = (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id);
         let mut conn = self.cx.conn().await?;
-        changes::hold(&mut conn, place, version, status, why, task).await.map_err(broken)
+        if let Some(version) = change.version {
+            changes::hold(&mut conn, place, version, status, why, task).await.map_err(broken)?;
+            return Ok(true);
+        }
+        let now = self.cx.clock.now();
+        changes::hold_new(&mut conn, place, status, why, task, now).await.map_err(broken)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the columns of one row")]

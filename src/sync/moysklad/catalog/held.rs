@@ -49,9 +49,12 @@ impl Drain<'_> {
             };
             let change = &write.item.change;
             let text = format!("held {why} until {}", until.to_rfc3339());
+            let place = (child, self.pair.main_id(), keyword, change.main_id);
             if let Some(version) = change.version {
-                let place = (child, self.pair.main_id(), keyword, change.main_id);
                 changes::postpone(&mut conn, place, version, *until, &text).await.map_err(broken)?;
+            } else {
+                let new = changes::hold_new(&mut conn, place, "waiting", &text, None, *until);
+                new.await.map_err(broken)?;
             }
             self.report_held(change, &text);
         }

@@ -21,12 +21,9 @@ impl Drain<'_> {
         match self.main.get(routes(kind).read, &path_of(kind, holder), &[]).await {
             Err(ApiError::NotFound(_)) => {
                 let mut conn = self.cx.conn().await?;
-                let holders = [holder];
-                let old = mappings::find_many(&mut conn, main, child, key.entity_type, &holders);
-                let old = old.await.map_err(broken)?.remove(&holder);
-                mapping.written_fields = old.and_then(|old| old.written_fields);
-                mappings::remove(&mut conn, self.key(kind, holder)).await.map_err(broken)?;
-                mappings::insert(&mut conn, key, mapping.child_id).await.map_err(broken)
+                let old = self.key(kind, holder);
+                let handed = mappings::hand_over(&mut conn, old, key.main_id).await.map_err(broken)?;
+                Ok(handed.map(|written| mapping.written_fields = written).is_some())
             }
             there => there.map(|_| false),
         }

@@ -8,7 +8,7 @@ use super::strategy::Strategy;
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{ApiError, id_of_entity};
 use crate::sync::moysklad::mappings::{self, Key, Mapping};
-use crate::sync::moysklad::product::reference;
+use crate::sync::moysklad::product::{fields_of, reference};
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
 use serde_json::Value;
@@ -137,8 +137,11 @@ impl Drain<'_> {
     ) -> Result<Option<Write>, ApiError> {
         let child_id = id_of_entity(counterpart)?;
         let key = self.key(kind, item.change.main_id);
-        let mut mapping = Mapping { child_id, written_hash: None, written_fields: None };
-        let is_free = mappings::insert(&mut *self.cx.conn().await?, key, child_id).await.map_err(broken)?;
+        let own = item.projection.own_of(counterpart);
+        let mut mapping = Mapping { child_id, written_hash: None, written_fields: own };
+        let own = mapping.written_fields.as_ref();
+        let is_free =
+            mappings::insert(&mut *self.cx.conn().await?, key, child_id, own).await.map_err(broken)?;
         if !is_free && !self.take_over(key, &mut mapping).await? {
             let text = format!(
                 "the child's {kind} with this {field} already follows another {kind} of main: give each its own \
@@ -149,13 +152,12 @@ impl Drain<'_> {
             self.fail(item.change, conflict(&text)).await?;
             return Ok(None);
         }
-        let was_another = mapping.written_fields.is_some();
         item.mapping = Some(mapping);
         item.strategy = Strategy::Full;
-        if was_another {
+        if !is_free {
             self.project_anew(&mut item).await?;
         }
-        item.projection.keep_own_of(counterpart);
+        item.projection.keep_own(item.projection.own_of(counterpart).as_ref());
         if item.projection.is_held_by(counterpart) && kind != EntityKind::Bundle {
             self.note(&item).await?;
             self.done(item, Some(child_id), "linked, no change", None).await?;
@@ -199,15 +201,16 @@ impl Drain<'_> {
             let result = match write.target {
                 None => self.child.create(routes(kind).create, &path(kind), &write.body).await,
                 Some(id) => {
-                    self.forget(kind, &[write.item.change.main_id]).await?;
+                    self.forget(kind, std::slice::from_ref(&write)).await?;
                     self.child.update(routes(kind).update, &path_of(kind, id), &write.body).await
                 }
             };
             match result {
                 Ok(saved) => {
+                    let mut write = write;
                     if write.target.is_none() {
                         let created = [(write.item.change.main_id, id_of_entity(&saved)?)];
-                        self.link_created(kind, &created).await?;
+                        write.item.mapping = self.link_created(kind, &created).await?.into_values().next();
                     }
                     self.saved(write, &saved, again).await?;
                 }
@@ -224,12 +227,7 @@ impl Drain<'_> {
         writes: Vec<Write>,
         again: &mut Vec<Item>,
     ) -> Result<(), ApiError> {
-        let updates: Vec<Uuid> = writes
-            .iter()
-            .filter(|write| write.target.is_some())
-            .map(|write| write.item.change.main_id)
-            .collect();
-        self.forget(kind, &updates).await?;
+        self.forget(kind, &writes).await?;
         let mut bodies = Vec::new();
         for write in &writes {
             let mut body = write.body.clone();
@@ -254,8 +252,11 @@ impl Drain<'_> {
                 created.push((write.item.change.main_id, id_of_entity(saved)?));
             }
         }
-        self.link_created(kind, &created).await?;
-        for (write, result) in writes.into_iter().zip(results) {
+        let mut created = self.link_created(kind, &created).await?;
+        for (mut write, result) in writes.into_iter().zip(results) {
+            if write.target.is_none() {
+                write.item.mapping = created.remove(&write.item.change.main_id);
+            }
             match result {
                 Ok(saved) => self.saved(write, &saved, again).await?,
                 Err(error @ ApiError::TokenRefused { .. }) => return Err(error),
@@ -265,27 +266,30 @@ impl Drain<'_> {
         Ok(())
     }
 
-    /// Should this run be cut off, the next one must not believe the old hashes.
-    async fn forget(&self, kind: EntityKind, main_ids: &[Uuid]) -> Result<(), ApiError> {
-        if main_ids.is_empty() {
-            return Ok(());
-        }
-        let (main, child) = (self.pair.main_id(), self.pair.child_id());
-        let mut conn = self.cx.conn().await?;
-        mappings::forget_written(&mut conn, main, child, kind.keyword(), main_ids).await.map_err(broken)
-    }
-
-    /// Remembers the counterparts that were made: id in main, id in the child.
-    async fn link_created(&self, kind: EntityKind, created: &[(Uuid, Uuid)]) -> Result<(), ApiError> {
-        if created.is_empty() {
+    /// Should this run be cut off, the next one must not believe the old hashes, and know which fields may hold what.
+    async fn forget(&self, kind: EntityKind, writes: &[Write]) -> Result<(), ApiError> {
+        let updates = writes.iter().filter(|write| write.target.is_some());
+        let about_to: Vec<(Uuid, Value)> =
+            updates.map(|write| (write.item.change.main_id, fields_of(&write.body))).collect();
+        if about_to.is_empty() {
             return Ok(());
         }
         let accounts = (self.pair.main_id(), self.pair.child_id(), kind.keyword());
         let mut conn = self.cx.conn().await?;
-        if mappings::insert_many(&mut conn, accounts, created).await.map_err(broken)?.len() < created.len() {
+        mappings::forget_written(&mut conn, accounts, &about_to).await.map_err(broken)
+    }
+
+    /// Remembers the counterparts that were made: id in main, id in the child.
+    async fn link_created(
+        &self,
+        kind: EntityKind,
+        created: &[(Uuid, Uuid)],
+    ) -> Result<HashMap<Uuid, Mapping>, ApiError> {
+        let linked = self.map_created(kind, created).await?;
+        if linked.len() < created.len() {
             return Err(HandlerError::Retry("another run has just linked one of these".to_owned()).into());
         }
-        Ok(())
+        Ok(linked)
     }
 
     /// A write went through; a new entity is linked already.
@@ -301,15 +305,14 @@ impl Drain<'_> {
             let done = item.so_far.unwrap_or("updated");
             return self.done(item, Some(child_id), done, Some(fields)).await;
         }
-        let child_id = id_of_entity(saved)?;
-        item.mapping = Some(Mapping { child_id, written_hash: None, written_fields: None });
         item.strategy = Strategy::Full;
         if item.projection.was_created_as(saved) {
             self.note(&item).await?;
-            return self.done(item, Some(child_id), "created", Some(fields)).await;
+            return self.done(item, Some(id_of_entity(saved)?), "created", Some(fields)).await;
         }
         // An earlier run created it and never knew; main has changed since.
         item.so_far = Some("created by an earlier run, updated");
+        self.project_anew(&mut item).await?;
         again.push(item);
         Ok(())
     }
@@ -370,7 +373,8 @@ impl Drain<'_> {
 
     async fn note(&mut self, item: &Item) -> Result<(), ApiError> {
         let key = self.key(item.change.kind, item.change.main_id);
-        self.note_written(key, item.projection.hash(), item.projection.parts()).await
+        let written = item.mapping.as_ref().and_then(|mapping| mapping.written_fields.as_ref());
+        self.note_written(key, item.projection.hash(), item.projection.parts(written)).await
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) use plan::{Action, Wanted, of_child, of_main};
 
 use super::accounts::{self, Account, AccountError, Credentials, Role, Status};
 use super::api::{self, AccountApi, ApiError};
+use super::reconcile::trouble;
 use super::settings::{ChildSettings, MainSettings, SettingsError};
 use super::work::Work;
 use crate::config::Settings;
@@ -205,6 +206,8 @@ impl Hooks {
         let credentials = self.credentials(id).await?;
         let api = self.api(&credentials).await?;
         let own = Own::new(self.app_url(), None).map_err(HookError::Url)?;
+        // First: once it is gone, no check sets them up again, and they are found by their URL.
+        accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
         let removed = async {
             let there = wire::list(&api).await?;
             let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
@@ -212,11 +215,7 @@ impl Hooks {
             Ok(ours.len() + stock::delete_all(&api, &own).await?)
         };
         match removed.await {
-            Ok(removed) => {
-                // Or the next check would set them up again.
-                accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
-                Ok(removed)
-            }
+            Ok(removed) => Ok(removed),
             Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
         }
     }
@@ -237,6 +236,9 @@ impl Hooks {
             Err(error) => return Err(HookError::Api(told(&self.work, &credentials, error).await)),
         };
         let mut flaws = Flaws { amiss: of_stock, needless: Vec::new() };
+        if let Some(text) = trouble(&mut *self.work.pool.get().await?, id).await? {
+            flaws.amiss.push(format!("its last sweep: {text}"));
+        }
         for step in plan::steps(&there, &needed, &own) {
             match step {
                 Step::Create(wanted) => flaws.amiss.push(format!("{wanted}: missing")),

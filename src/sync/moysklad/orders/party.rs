@@ -54,7 +54,7 @@ pub(super) async fn find(
         main_id: found,
     };
     // Two of the child's may be one in main: the second is looked up each time.
-    mappings::insert(&mut *cx.conn().await?, key, id).await.map_err(broken)?;
+    mappings::insert(&mut *cx.conn().await?, key, id, None).await.map_err(broken)?;
     Ok(found)
 }
 

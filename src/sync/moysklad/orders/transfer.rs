@@ -199,7 +199,7 @@ impl Transfer<'_> {
         let mut conn = self.cx.conn().await?;
         // Not before the write, as elsewhere: until now it had no id.
         loops::wrote(&mut conn, self.source.main_account, ORDER, &[order]).await?;
-        let new = mappings::insert(&mut conn, key, document).await.map_err(broken)?;
+        let new = mappings::insert(&mut conn, key, document, None).await.map_err(broken)?;
         drop(conn);
         if !new {
             return Err(HandlerError::Retry("another run has just linked this document".to_owned()).into());

@@ -13,19 +13,16 @@ impl Projection {
         Sha256::digest(Value::Object(self.fields.clone()).to_string()).to_vec()
     }
 
-    /// Hash of each field, of sale prices and attributes of each one.
-    pub(in crate::sync::moysklad) fn parts(&self) -> Value {
-        let mut parts = Map::new();
-        for (name, value) in &self.fields {
-            if is_merged(name) {
-                for element in elements(Some(value)) {
-                    parts.insert(part_of(name, element), short_hash(element));
-                }
-            } else {
-                parts.insert(name.clone(), short_hash(value));
+    /// Hash of each field, of sale prices and attributes of each one. Of what was `written` before and cannot cross over at
+    /// the moment, such as a price in a currency that the child lacks, the name stays in mind: the child holds it still.
+    pub(in crate::sync::moysklad) fn parts(&self, written: Option<&Value>) -> Value {
+        let mut parts = parts_of(&self.fields, short_hash);
+        for name in written.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            if parts.get(name).is_none() {
+                parts[name] = Value::Null;
             }
         }
-        Value::Object(parts)
+        parts
     }
 
     /// Body of the write that makes an existing entity so, after this was written to it. Barcodes that the child gave
@@ -101,6 +98,29 @@ impl Projection {
     }
 }
 
+/// The fields that a write with this body concerns, of sale prices and attributes each one, with `null`.
+pub(in crate::sync::moysklad) fn fields_of(body: &Value) -> Value {
+    let mut fields = body.as_object().map_or_else(|| json!({}), |body| parts_of(body, |_| Value::Null));
+    if let Some(fields) = fields.as_object_mut() {
+        fields.retain(|name, _| name != "syncId");
+    }
+    fields
+}
+
+fn parts_of(fields: &Map<String, Value>, what: impl Fn(&Value) -> Value) -> Value {
+    let mut parts = Map::new();
+    for (name, value) in fields {
+        if is_merged(name) {
+            for element in elements(Some(value)) {
+                parts.insert(part_of(name, element), what(element));
+            }
+        } else {
+            parts.insert(name.clone(), what(value));
+        }
+    }
+    Value::Object(parts)
+}
+
 /// Lists of which an update changes only the elements that it names.
 fn is_merged(name: &str) -> bool {
     matches!(name, "salePrices" | "attributes")
@@ -118,6 +138,7 @@ fn short_hash(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{href, product, projected};
+    use super::fields_of;
     use serde_json::{Value, json};
     use uuid::Uuid;
 
@@ -187,9 +208,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_once_stays_in_mind_when_it_cannot_cross_over() {
+        let projection = projected(&product());
+        let written = json!({"buyPrice": "h", "name": "h", "salePrices/x": null});
+        let parts = projection.parts(Some(&written));
+        assert_eq!((&parts["buyPrice"], &parts["salePrices/x"]), (&Value::Null, &Value::Null));
+        assert_eq!(parts["name"], projection.parts(None)["name"]);
+        assert!(parts["name"].is_string() && projection.parts(None).get("buyPrice").is_none());
+    }
+
+    #[test]
+    fn a_body_tells_which_fields_it_is_about_to_write() {
+        let projection = projected(&product());
+        let fields = fields_of(&projection.update(None));
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&fields), keys(&projection.parts(None)));
+        assert!(fields.as_object().unwrap().values().all(Value::is_null));
+        assert!(
+            keys(&projection.changes(&fields)).len() == keys(&projection.update(None)).len(),
+            "all is unknown"
+        );
+    }
+
+    #[test]
     fn barcodes_that_the_child_gave_itself_stay_and_those_of_main_go() {
         let bare = projected(&json!({"name": "Kettle"}));
-        assert!(bare.update(Some(&bare.parts())).get("barcodes").is_none());
-        assert_eq!(bare.update(Some(&projected(&product()).parts()))["barcodes"], json!([]));
+        assert!(bare.update(Some(&bare.parts(None))).get("barcodes").is_none());
+        assert_eq!(bare.update(Some(&projected(&product()).parts(None)))["barcodes"], json!([]));
     }
 }

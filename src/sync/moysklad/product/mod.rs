@@ -10,6 +10,8 @@ mod prices;
 mod texts;
 mod units;
 
+pub(super) use diff::fields_of;
+
 use super::metadata::Metadata;
 use super::settings::{CatalogSettings, EntityKind};
 use serde_json::{Map, Value, json};

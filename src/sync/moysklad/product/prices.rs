@@ -103,14 +103,17 @@ impl Projection {
         }
     }
 
-    /// The same for a variant that the child had already: what it shows otherwise is its own.
-    pub(in crate::sync::moysklad) fn keep_own_of(&mut self, variant: &Value) {
-        let (inherited, own) = std::mem::take(&mut self.inherited)
-            .into_iter()
-            .partition(|(name, ours)| holds(&Map::from_iter([(name.clone(), ours.clone())]), variant));
-        self.inherited = inherited;
-        let own: Map<String, Value> = own;
-        self.fields.extend(own);
+    /// The prices (`null` each) that a variant which the child had already shows otherwise: they are its own.
+    pub(in crate::sync::moysklad) fn own_of(&self, variant: &Value) -> Option<Value> {
+        let is_own =
+            |name: &str, ours: &Value| !holds(&Map::from_iter([(name.to_owned(), ours.clone())]), variant);
+        let own: Map<String, Value> = self
+            .inherited
+            .iter()
+            .filter(|(name, ours)| is_own(name, ours))
+            .map(|(name, _)| (name.clone(), Value::Null))
+            .collect();
+        (!own.is_empty()).then_some(Value::Object(own))
     }
 
     /// The amount as it is written, in the child's currency of the same ISO code: in another currency it would be
@@ -226,7 +229,7 @@ mod tests {
         let mut inherits = variant(5);
         inherits.keep_own(Some(&json!({"externalCode": "x"})));
         assert!(inherits.field("salePrices").is_none());
-        inherits.keep_own(Some(&variant(6).parts()));
+        inherits.keep_own(Some(&variant(6).parts(None)));
         assert_eq!(inherits.field("salePrices").unwrap()[0]["value"], 5);
     }
 
@@ -235,7 +238,7 @@ mod tests {
         let shown = |value: i64| json!({"salePrices": [{"value": value, "priceType": href(2000), "currency": href(2100)}]});
         for (value, own) in [(5, false), (7, true)] {
             let mut inherits = variant(5);
-            inherits.keep_own_of(&shown(value));
+            inherits.keep_own(inherits.own_of(&shown(value)).as_ref());
             assert_eq!(inherits.field("salePrices").is_some(), own, "{value}");
         }
     }

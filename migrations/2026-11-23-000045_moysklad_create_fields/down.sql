@@ -1,0 +1,1 @@
+ALTER TABLE moysklad_creates DROP COLUMN fields;
