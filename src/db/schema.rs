@@ -363,3 +363,14 @@ diesel::table! {
         last_error -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    /// Processes that are alive.
+    nodes (id) {
+        id -> Uuid,
+        is_command -> Bool,
+        joined_at -> Timestamptz,
+        heeds -> Int4,
+        alive_until -> Timestamptz,
+    }
+}

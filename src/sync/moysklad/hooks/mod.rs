@@ -14,6 +14,7 @@ use super::work::Work;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::{Pool, PoolError};
+use crate::nodes::Nodes;
 use crate::queue::HandlerError;
 use diesel_async::AsyncPgConnection;
 use plan::{Own, Step};
@@ -96,8 +97,8 @@ pub struct Hooks {
 
 impl Hooks {
     /// For these settings.
-    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
-        Self { work: Work::new(settings, pool, master_key) }
+    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>, nodes: Nodes) -> Self {
+        Self { work: Work::new(settings, pool, master_key, nodes) }
     }
 
     pub(super) fn of(work: Work) -> Self {
