@@ -3,9 +3,10 @@
 use super::output::print;
 use super::serve::engine_settings;
 use super::{CliError, Session};
+use crate::nodes::Node;
 use crate::queue::{Engine, QueueTable as _, Waker};
 use crate::sync::moysklad::SyncTasks;
-use crate::sync::moysklad::reconcile::{Import, ImportError, Progress, READERS};
+use crate::sync::moysklad::reconcile::{Import, ImportError, Progress};
 use crate::sync::tasks::{self, SyncQueue};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +14,7 @@ use serde_json::json;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -49,20 +50,27 @@ impl From<ImportError> for CliError {
 pub(super) async fn run(command: SyncCommand, session: &Session) -> Result<(), CliError> {
     let SyncCommand::Full { account } = command;
     let key = session.master_key.clone();
-    let mut import = Import::begin(&session.settings, session.pool.clone(), key, account).await?;
+    let node = session.join().await?;
+    let nodes = node.nodes.clone();
+    let begun = Import::begin(&session.settings, session.pool.clone(), key, nodes, account).await;
+    let mut import = match begun {
+        Ok(import) => import,
+        Err(error) => {
+            node.leave().await;
+            return Err(error.into());
+        }
+    };
     let mut show = Show::new(session.json);
     if import.resumed {
         show.say("going on where the last import of this account stopped");
     }
-    let stop = CancellationToken::new();
-    let mut engines = JoinSet::new();
-    let result = async {
-        import.find(|progress| show.progress(progress)).await?;
-        wait(&import, session, &mut show, &mut engines, &stop).await
-    }
-    .await;
-    stop.cancel();
-    while engines.join_next().await.is_some() {}
+    let found = import.find(|progress| show.progress(progress)).await;
+    // Who writes needs the whole of what MoySklad allows; this command reads no more.
+    node.leave().await;
+    let result = match found {
+        Ok(()) => wait(&import, session, &mut show).await,
+        Err(error) => Err(error.into()),
+    };
     match result {
         Ok(progress) => {
             let refused = import.refused().to_vec();
@@ -79,12 +87,20 @@ pub(super) async fn run(command: SyncCommand, session: &Session) -> Result<(), C
 }
 
 /// Until everything is done.
-async fn wait(
+async fn wait(import: &Import, session: &Session, show: &mut Show) -> Result<Progress, CliError> {
+    let mut worker = None;
+    let result = watch(import, session, show, &mut worker).await;
+    if let Some(worker) = worker {
+        worker.stop().await;
+    }
+    result
+}
+
+async fn watch(
     import: &Import,
     session: &Session,
     show: &mut Show,
-    engines: &mut JoinSet<()>,
-    stop: &CancellationToken,
+    worker: &mut Option<Worker>,
 ) -> Result<Progress, CliError> {
     let mut last = import.progress().await?;
     let mut moved = Instant::now();
@@ -97,11 +113,11 @@ async fn wait(
         if progress != last {
             (last, moved) = (progress, Instant::now());
         }
-        if moved.elapsed() > PATIENCE && engines.is_empty() {
+        if moved.elapsed() > PATIENCE && worker.is_none() {
             // A worker that is busy with slow writes shows no progress either.
             let nobody = tasks::is_nobody_at_work(&mut *session.pool.get().await?, PATIENCE).await?;
             if nobody {
-                work(session, engines, stop);
+                *worker = Some(Worker::start(session).await?);
             }
         }
         if moved.elapsed() > STALLED {
@@ -115,15 +131,30 @@ async fn wait(
     }
 }
 
-/// Does here what a worker would do, with a part of the rate: one may begin at any time.
-fn work(session: &Session, engines: &mut JoinSet<()>, stop: &CancellationToken) {
-    let mut settings = session.settings.clone();
-    settings.moysklad = settings.moysklad.share(READERS);
-    let settings = &settings;
-    let job = Arc::new(SyncTasks::new(settings, session.pool.clone(), session.master_key.clone()));
-    let waker = Waker::new(SyncQueue::NAME);
-    let engine = Engine::<SyncQueue>::new(session.database.clone(), waker, engine_settings(settings), job);
-    engines.spawn(engine.run(stop.clone()));
+/// Does here what a worker would do.
+struct Worker {
+    node: Node,
+    engine: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    async fn start(session: &Session) -> Result<Self, CliError> {
+        let (settings, stop) = (&session.settings, CancellationToken::new());
+        let node = session.join().await?;
+        let (pool, key) = (session.pool.clone(), session.master_key.clone());
+        let job = Arc::new(SyncTasks::new(settings, pool, key, node.nodes.clone()));
+        let waker = Waker::new(SyncQueue::NAME);
+        let engine =
+            Engine::<SyncQueue>::new(session.database.clone(), waker, engine_settings(settings), job);
+        Ok(Self { node, engine: tokio::spawn(engine.run(stop.clone())), stop })
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.engine.await;
+        self.node.leave().await;
+    }
 }
 
 /// A bar for people; lines where nobody watches; nothing but the end for scripts.

@@ -75,6 +75,9 @@ async fn lines_whose_answer_is_lost_are_not_added_twice() {
     let path = format!("/entity/customerorder/{order}/positions");
     let more: Value = json!([line(2), line(2)]);
     sim.person(*child).request(&Method::POST, &path, &more).unwrap();
+    let waits = |task: &Value| task["status"] == "received" && !task["error"].is_null();
+    shop.task_when("the lines to be waited for", waits).await;
+    shop.due_now().await;
     shop.settle().await;
     let copy = shop.order();
     assert_eq!(rows(&copy).len(), 3);

@@ -48,7 +48,7 @@ pub(super) struct World {
 }
 
 /// A request, read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
     /// Below the base.

@@ -182,14 +182,17 @@ impl Run<'_> {
                     .map_err(broken)
             }
             Err(ApiError::NotFound(_)) => self.end(pending, "gone from the child").await,
-            Err(ApiError::Work(HandlerError::Retry(text)))
+            Err(ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. })
                 if pending.failures + 1 < self.cx.settings.worker.max_attempts =>
             {
                 let entry = entry("put off", Some(&text), &refusals);
                 self.entries.push(entry);
                 self.put_off(pending, &text).await
             }
-            Err(ApiError::Work(HandlerError::GiveUp(text) | HandlerError::Retry(text))) => {
+            Err(
+                ApiError::Work(HandlerError::GiveUp(text) | HandlerError::Retry(text))
+                | ApiError::Unanswered { text, .. },
+            ) => {
                 let entry = entry("failed", Some(&text), &refusals);
                 self.entries.push(entry);
                 self.failed.push(format!("{} {}: {text}", pending.kind.keyword(), pending.main_id));

@@ -1,10 +1,11 @@
 //! Which order of main is which document of a child, line by line, and the states they had when they were in step.
 
-use super::super::mappings::Key;
+use super::super::mappings::{self, ARCHIVED, Key};
 use crate::db::schema::{moysklad_mappings, moysklad_order_states, moysklad_positions};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
@@ -12,6 +13,10 @@ use super::lines::Item;
 
 /// Rows in one statement: parameters are counted in 16 bits.
 const ROWS: usize = 5000;
+
+/// In the place of a fingerprint: main's order was written to its end, and is not as the document is. The next run looks, and
+/// takes no line of main's own for one that was cut off.
+pub(super) const OTHERWISE: &[u8] = b"otherwise";
 
 /// A document of a child, and the two accounts.
 #[derive(Debug, Clone, Copy)]
@@ -35,14 +40,21 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) order: Uuid,
-    /// Fingerprint of what was last brought over; `None` while that is not known.
+    /// Fingerprint of what was last brought over, or [`OTHERWISE`]; `None` while that is not known.
     pub(super) written: Option<Vec<u8>>,
+    /// Names of the fields that the document need not have and that were written.
+    pub(super) said: BTreeSet<String>,
+}
+
+/// How names of fields stand with a mapping: nobody asks for what was written, only whether something was.
+pub(super) fn remembered(said: &BTreeSet<String>) -> Value {
+    Value::Object(said.iter().map(|name| (name.clone(), Value::Null)).collect::<Map<_, _>>())
 }
 
 /// Main's copy of this document, if it has one.
 pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryResult<Option<Link>> {
     use moysklad_mappings::dsl;
-    let row: Option<(Uuid, Option<Vec<u8>>)> = dsl::moysklad_mappings
+    let row: Option<(Uuid, Option<Vec<u8>>, Option<Value>)> = dsl::moysklad_mappings
         .filter(
             dsl::child_account
                 .eq(source.child_account)
@@ -50,11 +62,28 @@ pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryR
                 .and(dsl::entity_type.eq(source.kind))
                 .and(dsl::child_id.eq(source.document)),
         )
-        .select((dsl::main_id, dsl::written_hash))
+        .select((dsl::main_id, dsl::written_hash, dsl::written_fields))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(order, written)| Link { order, written }))
+    Ok(row.map(|(order, written, fields)| {
+        let said = fields.as_ref().and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        Link { order, written, said: said.cloned().collect() }
+    }))
+}
+
+/// Forgets main's copy of a document, which is gone: no other order has its lines or its state.
+pub(super) async fn forget(conn: &mut AsyncPgConnection, source: Source, order: Uuid) -> QueryResult<()> {
+    use moysklad_order_states::dsl;
+    let states =
+        dsl::moysklad_order_states.find((source.child_account, source.main_account, source.document));
+    conn.transaction(async |conn| {
+        mappings::remove(conn, source.key(order)).await?;
+        keep_positions(conn, source, &[]).await?;
+        diesel::delete(states).execute(conn).await?;
+        Ok(())
+    })
+    .await
 }
 
 /// The documents of children that this order of main is a copy of: child, type, id.
@@ -76,7 +105,7 @@ pub(in super::super) async fn copied_from(
         .await
 }
 
-/// Main's counterparts of these goods of a child, as far as it has any.
+/// Main's counterparts of these goods of a child, as far as it has any: what it has deleted is none.
 pub(super) async fn counterparts(
     conn: &mut AsyncPgConnection,
     source: Source,
@@ -89,7 +118,8 @@ pub(super) async fn counterparts(
             dsl::child_account
                 .eq(source.child_account)
                 .and(dsl::main_account.eq(source.main_account))
-                .and(dsl::child_id.eq_any(ids)),
+                .and(dsl::child_id.eq_any(ids))
+                .and(dsl::written_hash.is_distinct_from(ARCHIVED)),
         )
         .select((dsl::entity_type, dsl::child_id, dsl::main_id))
         .load(conn)

@@ -15,7 +15,7 @@ mod watch;
 
 pub(super) use schedule::trouble;
 
-pub use import::{Import, ImportError, Progress, READERS};
+pub use import::{Import, ImportError, Progress};
 pub use watch::watch;
 
 /// Whether a sweep found the event of this id; MoySklad sent the others.
