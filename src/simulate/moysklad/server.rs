@@ -156,7 +156,15 @@ fn fault(shared: &Shared, account: usize, request: &Request) -> Option<Fault> {
     let mut world = shared.world();
     let weather = world.weather;
     let by_chance = world.dice.fault(&weather);
-    world.accounts[account].traffic.take_fault(&request.method).or(by_chance)
+    let traffic = &mut world.accounts[account].traffic;
+    let names = |text: &String| {
+        request.method != Method::GET
+            && (request.path.contains(text) || String::from_utf8_lossy(&request.body).contains(text))
+    };
+    if traffic.broken.as_ref().is_some_and(names) {
+        return Some(Fault::Status(500, 1000));
+    }
+    traffic.take_fault(&request.method).or(by_chance)
 }
 
 fn count(shared: &Shared, account: usize, request: &Request, answer: &Answer) {

@@ -5,6 +5,7 @@ mod error;
 pub(super) use error::ApiError;
 
 use crate::config::{Moysklad, MoyskladBans, Settings};
+use crate::nodes::{Nodes, Standing};
 use crate::queue::HandlerError;
 use crate::upstream::{Call, Policy, Reply, Thresholds, Upstream, UpstreamError};
 use error::{error_code, sort, sort_code, told};
@@ -27,6 +28,8 @@ const DISABLE_BY_PREFIX: HeaderName = HeaderName::from_static("x-lognex-webhook-
 const MOST_BYTES: usize = 32 << 20;
 /// Of a small request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Each row that a list may have more, since a page of a thousand with many prices is tens of megabytes.
+const ROW_TIME: Duration = Duration::from_millis(60);
 /// MoySklad ends a request after this time (error 1088).
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// The bucket refills over this time (`X-Lognex-Retry-TimeInterval`).
@@ -36,17 +39,24 @@ const WINDOW: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(super) struct Gateway {
     upstream: Upstream,
+    nodes: Nodes,
+    whole: Arc<Moysklad>,
     base: String,
     own_webhooks: HeaderValue,
     weight: u32,
 }
 
 impl Gateway {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, nodes: Nodes) -> Self {
         let moysklad = &settings.moysklad;
         let own_webhooks = webhook_prefix(&settings.receiver.app_url);
+        let whole = Arc::new(moysklad.clone());
+        let limits = whole.clone();
+        let limits = move |standing| share(&limits, standing).as_ref().map(policy);
         Self {
-            upstream: Upstream::new("moysklad", &moysklad.base_url, policy(moysklad)),
+            upstream: Upstream::shared("moysklad", &moysklad.base_url, policy(moysklad), &nodes, limits),
+            nodes,
+            whole,
             base: moysklad.base_url.as_str().trim_end_matches('/').to_owned(),
             // A URL is visible ASCII, so this cannot fail; the default keeps the write and loses only the muting.
             own_webhooks: HeaderValue::from_str(&own_webhooks).unwrap_or(HeaderValue::from_static("")),
@@ -54,10 +64,20 @@ impl Gateway {
         }
     }
 
+    /// What this process may use of MoySklad's limits now; `None`: nothing, so that work is left to others.
+    pub(super) fn share(&self) -> Option<Moysklad> {
+        share(&self.whole, self.nodes.standing()?)
+    }
+
+    /// Whether this process may make calls now.
+    pub(super) fn has_share(&self) -> bool {
+        self.nodes.standing().is_some_and(|standing| standing.rank < self.whole.shares())
+    }
+
     /// The API as the owner of this token sees it.
     pub(super) fn account(&self, id: Uuid, token: &SecretString) -> Result<AccountApi, ApiError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| ApiError::TokenRefused { account: id })?;
+            .map_err(|_| ApiError::TokenRefused { account: id, owner: None })?;
         authorization.set_sensitive(true);
         Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default() })
     }
@@ -78,6 +98,11 @@ pub fn is_accepted_prefix(app_url: &Url) -> bool {
     }
 }
 
+/// Where there are more processes than can have a share, the first ones have one.
+fn share(whole: &Moysklad, standing: Standing) -> Option<Moysklad> {
+    (standing.rank < whole.shares()).then(|| whole.clone().share(standing.of))
+}
+
 /// Whatever the bucket's form, no window of three seconds sees more than its units: the burst and what refills in
 /// that time add up to them.
 fn policy(settings: &Moysklad) -> Policy {
@@ -96,8 +121,8 @@ fn policy(settings: &Moysklad) -> Policy {
     }
 }
 
-/// Half of what brings a ban: other programs that use the token count too, and so does this gateway's other process, such
-/// as a command beside the server.
+/// Half of what brings a ban: other programs that use the token count, too, and so does what was counted before a process
+/// died or the shares changed.
 fn thresholds(bans: MoyskladBans) -> Thresholds {
     let half = |most: u32| (most / 2).max(1);
     Thresholds {
@@ -133,6 +158,17 @@ impl AccountApi {
         self.id
     }
 
+    /// Whether this came from the account that the token was set for. With the token of another account one catalogue would
+    /// be taken for the other. What MoySklad shares among all accounts names none.
+    pub(super) fn check_owner(&self, entity: &Value) -> Result<(), ApiError> {
+        match entity["accountId"].as_str().and_then(|id| id.parse().ok()) {
+            Some(owner) if owner != self.id => {
+                Err(ApiError::TokenRefused { account: self.id, owner: Some(owner) })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Prefix of every href.
     pub(super) fn base(&self) -> &str {
         &self.gateway.base
@@ -148,17 +184,24 @@ impl AccountApi {
         self.call(get(route, path, query)).await
     }
 
-    /// The same as `T`, without a tree of all that the reply holds: a page of a thousand entities is large.
-    pub(super) async fn get_as<T: DeserializeOwned>(
+    /// At most `limit` rows of a list, as `T`, without a tree of all that the reply holds; if so many are too long for one
+    /// reply, a quarter of them, and so on. `limit` says then what was asked for in the end.
+    pub(super) async fn list_as<T: DeserializeOwned>(
         &self,
         route: &'static str,
         path: &str,
         query: &[(&'static str, String)],
+        limit: &mut usize,
     ) -> Result<T, ApiError> {
-        self.send(get(route, path, query))
-            .await
-            .and_then(|reply| reply.json())
-            .map_err(|error| sort(error, self.id))
+        loop {
+            let rows = u32::try_from(*limit).unwrap_or(u32::MAX);
+            let time = TIMEOUT.saturating_add(ROW_TIME.saturating_mul(rows)).min(LONGEST);
+            let call = get(route, path, query).query("limit", limit.to_string()).timeout(time);
+            match self.send(call).await.and_then(|reply| reply.json()) {
+                Err(error) if error.is_too_long() && *limit > 1 => *limit = (*limit / 4).max(1),
+                reply => return reply.map_err(|error| sort(error, self.id)),
+            }
+        }
     }
 
     /// How long a write of `path` has to wait because it was written too often within a minute.
@@ -367,6 +410,27 @@ mod tests {
         assert_eq!(time_for(&lines(20)), Duration::from_secs(50));
         assert_eq!(time_for(&json!({"positions": lines(100)})), Duration::from_secs(130));
         assert_eq!(time_for(&lines(1000)), LONGEST);
+    }
+
+    #[test]
+    fn processes_together_take_no_more_than_the_whole_and_those_without_a_share_nothing() {
+        let base_url = Url::parse("https://api.moysklad.ru/api/remap/1.2").unwrap();
+        let bans = MoyskladBans { equal_errors: 200, refusals: 200, puts: 100 };
+        for (units_per_3s, request_weight, parallel) in [(45, 1, 5), (45, 4, 5), (45, 4, 20), (11, 4, 5)] {
+            let webhook_tokens = vec![];
+            let base_url = base_url.clone();
+            let whole = Moysklad { webhook_tokens, base_url, units_per_3s, request_weight, parallel, bans };
+            for of in 1..30 {
+                let shares: Vec<Policy> =
+                    (0..of).filter_map(|rank| Some(policy(&share(&whole, Standing { of, rank })?))).collect();
+                assert!(!shares.is_empty());
+                let sum = |of_one: fn(&Policy) -> u32| shares.iter().map(of_one).sum::<u32>();
+                assert!(sum(|policy| policy.units + policy.burst) <= units_per_3s, "{of} {shares:?}");
+                assert!(shares.iter().map(|policy| policy.parallel).sum::<usize>() <= parallel);
+                assert!(sum(|policy| policy.thresholds.equal_failures) <= 100);
+                assert!(sum(|policy| policy.thresholds.writes_of_one) <= 50);
+            }
+        }
     }
 
     #[test]

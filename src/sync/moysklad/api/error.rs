@@ -16,10 +16,12 @@ const CANNOT_CONNECT: &str = "cannot connect";
 #[derive(Debug, thiserror::Error)]
 pub(in crate::sync::moysklad) enum ApiError {
     /// The account's token is not (or no longer) good.
-    #[error("MoySklad refused the token of account {account}")]
+    #[error("{}", refused(*account, *owner))]
     TokenRefused {
         /// Whose.
         account: Uuid,
+        /// It is good, but this account's.
+        owner: Option<Uuid>,
     },
     /// The entity, or one that the body refers to, is not in this account.
     #[error("{0}")]
@@ -37,6 +39,15 @@ pub(in crate::sync::moysklad) enum ApiError {
     Work(#[from] HandlerError),
 }
 
+fn refused(account: Uuid, owner: Option<Uuid>) -> String {
+    match owner {
+        None => format!("MoySklad refused the token of account {account}"),
+        Some(owner) => {
+            format!("the token of account {account} is that of account {owner}: set the right one")
+        }
+    }
+}
+
 impl ApiError {
     /// MoySklad's code of the error, if it gave one.
     pub(in crate::sync::moysklad) fn code(&self) -> Option<u64> {
@@ -52,6 +63,11 @@ impl ApiError {
         };
         // As [`sort`] writes it.
         text.rsplit_once("(code ")?.1.strip_suffix(')')?.parse().ok()
+    }
+
+    /// Whether trying again changes nothing.
+    pub(in crate::sync::moysklad) fn is_final(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::Work(HandlerError::GiveUp(_)))
     }
 
     /// Whether MoySklad gave this code as the reason.
@@ -113,7 +129,7 @@ pub(super) fn sort_code(
         None => text,
     };
     Ok(match (status, code) {
-        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
+        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account, owner: None },
         (_, Some(1021)) => ApiError::NotFound(text),
         // Too many at once (1073) comes without a time to wait.
         (Some(429), _) | (_, Some(1049 | TOO_MANY_AT_ONCE)) => {

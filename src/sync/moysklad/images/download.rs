@@ -21,8 +21,8 @@ pub(super) enum Lost {
     /// It leads somewhere where nothing is fetched from.
     #[error("its link leads to no public https address")]
     Place,
-    /// Its minute was over.
-    #[error("its link had expired")]
+    /// Its minute was over, or the storage has nothing there: both are told alike.
+    #[error("its link had expired, or there is nothing behind it")]
     Expired,
     /// More than [`MOST_BYTES`].
     #[error("it is larger than 10 MB")]

@@ -72,6 +72,15 @@ pub(super) async fn schedule(
     tasks::enqueue_gathering(conn, &task).await
 }
 
+/// Sees to it that what is due for children of this main is looked at: the task that should have done so may have failed
+/// for good.
+pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts: i32) -> QueryResult<()> {
+    for child in pending::children_with_due(conn, main).await? {
+        schedule(conn, main, child, max_attempts).await?;
+    }
+    Ok(())
+}
+
 /// Whether [`run`] runs this task.
 pub(super) fn takes(task: &Task) -> bool {
     task.entity_type == IMAGES

@@ -200,12 +200,9 @@ impl Sweep<'_> {
         // Those of which a webhook told are gone for certain.
         let doubtful = ids.iter().filter(|id| !told.gone(**id)).count();
         let there = mapped.len() - known.len();
-        if doubtful > MANY && doubtful * 2 > there {
+        if is_odd(doubtful, there) {
             let text = match self.credentials.account.role {
-                Role::Main => format!(
-                    "{doubtful} of {there} mapped {kind}s are not shown any more: nothing is deleted; if they really are \
-                     gone, delete their counterparts by hand, else check what the token may see"
-                ),
+                Role::Main => gone_from_main(doubtful, there, kind),
                 Role::Child => format!(
                     "{doubtful} of {there} mapped {kind}s are not shown any more: nothing is made anew; check what the token \
                      may see; those that really are gone come back when they next change in main"
@@ -273,6 +270,19 @@ async fn known(
         .load(conn)
         .await?;
     Ok(subjects.into_iter().filter_map(|subject| subject?.parse().ok()).collect())
+}
+
+/// Whether so many of so many mapped entities that are not shown any more mean something else than that they are gone.
+pub(super) fn is_odd(missing: usize, mapped: usize) -> bool {
+    missing > MANY && missing * 2 > mapped
+}
+
+/// What the operator is told of that.
+pub(super) fn gone_from_main(missing: usize, mapped: usize, kind: &str) -> String {
+    format!(
+        "{missing} of {mapped} mapped {kind}s are not shown any more: nothing is deleted; if they really are gone, delete \
+         their counterparts by hand, else check what the token may see"
+    )
 }
 
 /// Stores events and wakes who handles them; gives how many are new.

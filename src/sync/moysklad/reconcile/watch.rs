@@ -75,7 +75,9 @@ impl Watch {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            while let Some(turn) = next(&self.work, job, every, self.owner).await {
+            while self.work.gateway.share().is_some()
+                && let Some(turn) = next(&self.work, job, every, self.owner).await
+            {
                 let result = match job {
                     Job::Hooks => check(&self.hooks, &turn).await,
                     Job::Reconcile => reconcile(&self.work, &turn, self.owner).await,
