@@ -343,11 +343,11 @@ diesel::table! {
         entity_id -> Uuid,
         written_at -> Timestamptz,
         echoed -> Bool,
-        window_at -> Timestamptz,
         count -> Int4,
         trips -> Int4,
         tripped_at -> Nullable<Timestamptz>,
         reset_at -> Nullable<Timestamptz>,
+        echoes -> Array<Timestamptz>,
     }
 }
 

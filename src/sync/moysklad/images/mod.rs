@@ -9,6 +9,7 @@ mod copy;
 mod download;
 mod list;
 mod pending;
+mod place;
 mod plan;
 mod recent;
 mod refusals;

@@ -2,7 +2,7 @@
 
 use super::found::Search;
 use super::listing::{self, Entry, IDS, Place};
-use super::schedule::{Job, Turn};
+use super::schedule::Turn;
 use super::told::Told;
 use crate::db::schema::moysklad_mappings::dsl;
 use crate::inbox::{self, NewEvent};
@@ -36,8 +36,8 @@ pub(super) struct Found {
     pub(super) refused: Vec<String>,
 }
 
-/// Sweeps the account; `owner` has its turn.
-pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found, HookError> {
+/// Sweeps the account whose turn it is.
+pub(super) async fn sweep(work: &Work, turn: &Turn) -> Result<Found, HookError> {
     let mut conn = work.pool.get().await?;
     let Some(credentials) = accounts::credentials(&mut conn, turn.account_id).await? else {
         return Ok(Found::default());
@@ -49,7 +49,7 @@ pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found
         kinds.entry(wanted.entity_type).or_default().insert(wanted.action);
     }
     let found = async {
-        let sweep = Sweep { work, turn, owner, api: work.api(&credentials)?, credentials: &credentials };
+        let sweep = Sweep { work, turn, api: work.api(&credentials)?, credentials: &credentials };
         let mut found = Found::default();
         for (kind, actions) in &kinds {
             if actions.contains(&Action::Update) || actions.contains(&Action::Create) {
@@ -79,7 +79,6 @@ pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found
 struct Sweep<'a> {
     work: &'a Work,
     turn: &'a Turn,
-    owner: Uuid,
     api: AccountApi,
     credentials: &'a Credentials,
 }
@@ -180,7 +179,6 @@ impl Sweep<'_> {
             for entry in &page.entries {
                 missing.remove(&entry.id);
             }
-            self.keep_turn(&mut *self.work.conn().await?).await?;
             place = page.next;
         }
         // A list that others change meanwhile may skip a row: each is asked for by its id.
@@ -189,7 +187,6 @@ impl Sweep<'_> {
             for entry in listing::among(&self.api, kind, ids).await? {
                 missing.remove(&entry.id);
             }
-            self.keep_turn(&mut *self.work.conn().await?).await?;
         }
         let search = self.search();
         let mut conn = self.work.conn().await?;
@@ -242,16 +239,7 @@ impl Sweep<'_> {
     }
 
     async fn store(&self, conn: &mut AsyncPgConnection, events: &[NewEvent]) -> Result<usize, ApiError> {
-        self.keep_turn(conn).await?;
         store(conn, events, self.work.settings.worker.max_attempts).await.map_err(broken)
-    }
-
-    /// A node that lost its turn, having been silent for too long, stops.
-    async fn keep_turn(&self, conn: &mut AsyncPgConnection) -> Result<(), ApiError> {
-        if self.turn.extend(conn, Job::Reconcile, self.owner).await.map_err(broken)? {
-            return Ok(());
-        }
-        Err(HandlerError::Retry("another node has taken this sweep over".to_owned()).into())
     }
 }
 
