@@ -83,6 +83,10 @@ impl Database {
 const POOLED: &str = "SET application_name = 'hookgate'; SET statement_timeout = '30s'; \
                       SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'";
 
+/// How long the server may leave what was sent without a sign of life. Of one that has vanished without a word, as in a
+/// failover, the kernel would otherwise tell after a quarter of an hour.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// Connects once. TLS is used where [`tls::Wish`] finds that the URL asks for it.
 pub async fn connect_one(url: &SecretString) -> ConnectionResult<AsyncPgConnection> {
     let wish = tls::Wish::of(url);
@@ -91,6 +95,9 @@ pub async fn connect_one(url: &SecretString) -> ConnectionResult<AsyncPgConnecti
     })?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(5));
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
     }
     if config.get_ssl_mode() == SslMode::Require {
         let connector = MakeRustlsConnect::new(wish.client_config()?);

@@ -174,8 +174,9 @@ impl Upstream {
 impl Upstream {
     /// How long a PUT of this path would be held now, if it would: it was written too often within a minute.
     pub fn holds_put(&self, principal: &str, path: &str) -> Option<Duration> {
-        let (wait, _) = self.0.principals.get(principal).guard.holds(&Method::PUT, path)?;
-        Some(wait)
+        let (wait, why) = self.0.principals.get(principal).guard.holds(&Method::PUT, path)?;
+        // What holds the whole account says so itself when a call is made.
+        (why == Held::WritesOfOne).then_some(wait)
     }
 }
 
