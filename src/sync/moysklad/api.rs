@@ -161,7 +161,12 @@ impl AccountApi {
     /// Whether this came from the account that the token was set for. With the token of another account one catalogue would
     /// be taken for the other. What MoySklad shares among all accounts names none.
     pub(super) fn check_owner(&self, entity: &Value) -> Result<(), ApiError> {
-        match entity["accountId"].as_str().and_then(|id| id.parse().ok()) {
+        self.check_owner_id(entity["accountId"].as_str().and_then(|id| id.parse().ok()))
+    }
+
+    /// The same where only the account's id was read.
+    pub(super) fn check_owner_id(&self, owner: Option<Uuid>) -> Result<(), ApiError> {
+        match owner {
             Some(owner) if owner != self.id => {
                 Err(ApiError::TokenRefused { account: self.id, owner: Some(owner) })
             }

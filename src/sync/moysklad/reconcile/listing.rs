@@ -92,6 +92,8 @@ struct ListMeta {
 #[derive(Debug, Deserialize)]
 struct Row {
     id: Uuid,
+    #[serde(rename = "accountId")]
+    account_id: Option<Uuid>,
     updated: Option<String>,
     created: Option<String>,
 }
@@ -135,15 +137,17 @@ async fn list(
     limit: &mut usize,
 ) -> Result<List, ApiError> {
     let path = format!("/entity/{kind}");
-    for _ in 0..WAITS {
+    let mut waits = 0..WAITS;
+    let list: List = loop {
         match api.list_as(route(kind), &path, query, limit).await {
-            Err(ApiError::Work(HandlerError::Defer { after, .. })) => {
+            Err(ApiError::Work(HandlerError::Defer { after, .. })) if waits.next().is_some() => {
                 tokio::time::sleep(after.min(LONGEST_WAIT)).await;
             }
-            told => return told,
+            told => break told?,
         }
-    }
-    api.list_as(route(kind), &path, query, limit).await
+    };
+    api.check_owner_id(list.rows.first().and_then(|row| row.account_id))?;
+    Ok(list)
 }
 
 fn entries(rows: Vec<Row>) -> Vec<Entry> {
