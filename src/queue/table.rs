@@ -243,8 +243,8 @@ pub(super) async fn take_back_expired<T: QueueTable>(conn: &mut AsyncPgConnectio
                  THEN attempt_log - 0 ELSE attempt_log END || jsonb_build_object(
                  'at', now(), 'duration_ms', NULL, 'outcome', 'abandoned',
                  'error', 'the worker died or lost its lease')
-         WHERE id IN (SELECT id FROM {table} WHERE status = 'processing' AND lease_until < now()
-             ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED)",
+         WHERE id = ANY (ARRAY(SELECT id FROM {table} WHERE status = 'processing' AND lease_until < now()
+             ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED))",
         table = T::NAME
     ))
     .execute(conn)

@@ -58,8 +58,8 @@ stored_as_text!(Standing {
 
 /// What a part showed at one time. Greater is newer; within one instant, further. The later fields only make the
 /// order total.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = payment_parts, treat_none_as_null = true)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, QueryableByName)]
+#[diesel(table_name = payment_parts)]
 pub struct Observation {
     /// Its version: the time of the event that brought it, of the start of the fetch, or of the object's last change
     /// where the object tells that; of one provider always of one clock.
@@ -86,7 +86,7 @@ pub(super) struct Part {
 }
 
 /// An event, as a candidate for being a payment's last one. Greater is later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, QueryableByName)]
 #[diesel(table_name = payments)]
 pub struct Mark {
     /// When it happened, by the provider's clock, which may tick in whole seconds.
@@ -142,8 +142,8 @@ stored_as_text!(Status {
 });
 
 /// A payment as its parts make it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, AsChangeset)]
-#[diesel(table_name = payments, treat_none_as_null = true)]
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+#[diesel(table_name = payments)]
 pub(super) struct Summary {
     /// Its status.
     pub status: Status,

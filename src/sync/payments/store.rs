@@ -2,7 +2,6 @@
 
 use super::book::{Applied, Book, Entry, Key, PaymentChange};
 use super::merge::{Mark, Observation, Overflow, Part, Role, Summary};
-use crate::db::schema::{payment_parts, payments};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz};
@@ -52,41 +51,71 @@ pub async fn apply<'a>(
     Ok(applied)
 }
 
-/// Locks the payments that are there already, and reads them with their parts.
+#[derive(QueryableByName)]
+struct Stored {
+    #[diesel(sql_type = Text)]
+    provider: String,
+    #[diesel(sql_type = Text)]
+    payment_id: String,
+    #[diesel(embed)]
+    summary: Summary,
+    #[diesel(embed)]
+    last: Mark,
+}
+
+#[derive(QueryableByName)]
+struct StoredPart {
+    #[diesel(sql_type = Text)]
+    provider: String,
+    #[diesel(sql_type = Text)]
+    payment_id: String,
+    #[diesel(sql_type = Text)]
+    object_id: String,
+    #[diesel(sql_type = Text)]
+    role: Role,
+    #[diesel(embed)]
+    seen: Observation,
+}
+
+/// Locks the payments that are there already, and reads them with their parts. Raw because diesel cannot join unnested
+/// parameters, and the two lists that it could ask for (`provider = ANY`, `payment_id = ANY`) make Postgres go through all
+/// payments of a provider.
 async fn open<'a>(
     conn: &mut AsyncPgConnection,
-    changes: impl Iterator<Item = &'a PaymentChange> + Clone,
+    changes: impl Iterator<Item = &'a PaymentChange>,
 ) -> QueryResult<Book> {
-    use payment_parts as part;
-    use payments as p;
+    let keys = changes.map(|change| (change.provider.as_str(), change.payment_id.as_str()));
+    let (providers, ids): (Vec<&str>, Vec<&str>) = keys.collect::<BTreeSet<_>>().into_iter().unzip();
     let mut book = Book::default();
-    let providers: BTreeSet<&str> = changes.clone().map(|change| change.provider.as_str()).collect();
-    let ids: BTreeSet<&str> = changes.map(|change| change.payment_id.as_str()).collect();
-    let (providers, ids) = (Vec::from_iter(providers), Vec::from_iter(ids));
     if ids.is_empty() {
         return Ok(book);
     }
     // Everybody locks in the same order, so that nobody waits in a circle.
-    let stored: Vec<(Key, Summary, Mark)> = p::table
-        .filter(p::provider.eq_any(&providers).and(p::payment_id.eq_any(&ids)))
-        .order((p::provider, p::payment_id))
-        .select(((p::provider, p::payment_id), Summary::as_select(), Mark::as_select()))
-        .for_update()
-        .load(conn)
-        .await?;
+    let stored: Vec<Stored> = diesel::sql_query(
+        "SELECT p.* FROM unnest($1, $2) AS came (provider, payment_id) JOIN payments AS p USING (provider, payment_id)
+         ORDER BY came.provider, came.payment_id FOR UPDATE OF p",
+    )
+    .bind::<Array<Text>, _>(&providers)
+    .bind::<Array<Text>, _>(&ids)
+    .load(conn)
+    .await?;
     if stored.is_empty() {
         return Ok(book);
     }
-    for (key, summary, last) in stored {
-        book.enter(key, summary, last);
+    for row in stored {
+        book.enter((row.provider, row.payment_id), row.summary, row.last);
     }
-    let parts: Vec<(Key, String, Role, Observation)> = part::table
-        .filter(part::provider.eq_any(&providers).and(part::payment_id.eq_any(&ids)))
-        .select(((part::provider, part::payment_id), part::object_id, part::role, Observation::as_select()))
-        .load(conn)
-        .await?;
-    for (payment, object_id, role, seen) in parts {
-        book.enter_part(&payment, object_id, &Part { role, seen });
+    let parts: Vec<StoredPart> = diesel::sql_query(
+        "SELECT p.* FROM unnest($1, $2) AS came (provider, payment_id)
+         JOIN payment_parts AS p USING (provider, payment_id)",
+    )
+    .bind::<Array<Text>, _>(&providers)
+    .bind::<Array<Text>, _>(&ids)
+    .load(conn)
+    .await?;
+    for row in parts {
+        let part = Part { role: row.role, seen: row.seen };
+        book.enter_part(&(row.provider, row.payment_id), row.object_id, &part);
     }
     Ok(book)
 }
