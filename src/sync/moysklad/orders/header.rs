@@ -42,6 +42,16 @@ pub(super) struct Parties {
     pub(super) state: Option<Uuid>,
 }
 
+/// Fields that are left alone in main while the document has none, as somebody may have set them there, and emptied once it
+/// has none any more; with what empties them.
+const CLEARED: [(&str, Value); 2] = [("deliveryPlannedMoment", Value::Null), ("shipmentAddress", EMPTY)];
+const EMPTY: Value = Value::String(String::new());
+
+/// Those of them that a document has.
+pub(super) fn cleared(document: &Value) -> Vec<&'static str> {
+    CLEARED.into_iter().map(|(name, _)| name).filter(|name| document.get(name).is_some()).collect()
+}
+
 /// Main's order beside its lines.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
@@ -61,17 +71,29 @@ pub(super) fn at(href: &str, kind: &str) -> Value {
 
 impl Header {
     /// Says the child's document in main's words.
-    pub(super) fn of(document: &Value, settings: &OrderSettings, parties: &Parties, base: &str) -> Self {
+    /// `sent`: which of [`cleared`] the document had when it was last brought over.
+    pub(super) fn of(
+        document: &Value,
+        settings: &OrderSettings,
+        parties: &Parties,
+        base: &str,
+        sent: &[String],
+    ) -> Self {
         let mut fields = Map::new();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         if let Some(prefix) = &settings.number_prefix {
             set("name", format!("{prefix}{}", text(document, "name")).into());
         }
         set("description", description(document, settings).into());
-        for name in ["moment", "deliveryPlannedMoment", "shipmentAddress"] {
-            if let Some(value) = document.get(name) {
-                set(name, value.clone());
-            }
+        if let Some(moment) = document.get("moment") {
+            set("moment", moment.clone());
+        }
+        for (name, nothing) in CLEARED {
+            match document.get(name) {
+                Some(value) => set(name, value.clone()),
+                None if sent.iter().any(|sent| sent == name) => set(name, nothing),
+                None => None,
+            };
         }
         for name in ["applicable", "vatEnabled", "vatIncluded"] {
             set(name, document[name].as_bool().unwrap_or(name == "applicable").into());
@@ -90,10 +112,15 @@ impl Header {
         Self { fields, is_own_currency: parties.is_own_currency }
     }
 
+    /// Those of [`cleared`] that the order may have been given by its document.
+    pub(super) fn cleared(&self) -> Vec<&'static str> {
+        CLEARED.into_iter().map(|(name, _)| name).filter(|name| self.fields.contains_key(*name)).collect()
+    }
+
     /// Body that makes a new order, without its lines.
     pub(super) fn create(&self, sync_id: Uuid) -> Map<String, Value> {
         let mut fields = self.fields.clone();
-        fields.retain(|_, value| value.as_str() != Some(""));
+        fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
         if self.is_own_currency {
             fields.remove("rate");
         }
@@ -184,7 +211,7 @@ mod tests {
 
     #[test]
     fn without_a_prefix_main_numbers_and_the_description_names_the_childs_number() {
-        let header = Header::of(&document(), &OrderSettings::default(), &parties(), BASE);
+        let header = Header::of(&document(), &OrderSettings::default(), &parties(), BASE, &[]);
         let body = Value::Object(header.create(Uuid::from_u128(7)));
         assert!(body.get("name").is_none() && body.get("owner").is_none() && body.get("rate").is_none());
         assert_eq!(body["description"], "№ 00003\ncall first");
@@ -195,14 +222,14 @@ mod tests {
     #[test]
     fn with_a_prefix_the_number_is_the_childs() {
         let settings = OrderSettings { number_prefix: Some("KZN-".to_owned()), ..OrderSettings::default() };
-        let body = Header::of(&document(), &settings, &parties(), BASE).create(Uuid::nil());
+        let body = Header::of(&document(), &settings, &parties(), BASE, &[]).create(Uuid::nil());
         assert_eq!(body["name"], "KZN-00003");
         assert_eq!(body["description"], "call first");
     }
 
     #[test]
     fn only_what_is_otherwise_is_written() {
-        let header = Header::of(&document(), &OrderSettings::default(), &parties(), BASE);
+        let header = Header::of(&document(), &OrderSettings::default(), &parties(), BASE, &[]);
         let mut order = Value::Object(header.create(Uuid::nil()));
         assert_eq!(header.update(&order), None);
         order["applicable"] = false.into();
@@ -211,11 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_child_has_emptied_is_emptied_in_main_and_what_main_set_itself_is_not() {
+        let order =
+            json!({"shipmentAddress": "Main street", "deliveryPlannedMoment": "2026-11-24 10:00:00.000"});
+        let header = |document: &Value, sent: &[String]| {
+            Header::of(document, &OrderSettings::default(), &parties(), BASE, sent)
+        };
+        let mut with = document();
+        with["shipmentAddress"] = "Child street".into();
+        assert_eq!(header(&with, &[]).update(&order).unwrap()["shipmentAddress"], "Child street");
+        let sent: Vec<String> = header(&with, &[]).cleared().into_iter().map(str::to_owned).collect();
+        assert_eq!((&sent, cleared(&with)), (&vec!["shipmentAddress".to_owned()], vec!["shipmentAddress"]));
+        let after = header(&document(), &sent);
+        let body = after.update(&order).unwrap();
+        assert_eq!((&body["shipmentAddress"], body.get("deliveryPlannedMoment")), (&json!(""), None));
+        assert!(after.create(Uuid::nil()).get("shipmentAddress").is_none());
+        assert!(header(&document(), &[]).update(&order).unwrap().get("shipmentAddress").is_none());
+    }
+
+    #[test]
     fn a_foreign_currency_is_named_and_a_return_to_the_own_one_too() {
         let foreign = Parties { is_own_currency: false, ..parties() };
-        let header = Header::of(&document(), &OrderSettings::default(), &foreign, BASE);
+        let header = Header::of(&document(), &OrderSettings::default(), &foreign, BASE, &[]);
         assert!(header.create(Uuid::nil()).contains_key("rate"));
-        let own = Header::of(&document(), &OrderSettings::default(), &parties(), BASE);
+        let own = Header::of(&document(), &OrderSettings::default(), &parties(), BASE, &[]);
         let mut order = Value::Object(own.create(Uuid::nil()));
         order["rate"] = json!({"currency": reference(BASE, "currency", Uuid::from_u128(8))});
         assert!(own.update(&order).unwrap().get("rate").is_some());

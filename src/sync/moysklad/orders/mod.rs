@@ -21,6 +21,7 @@ mod states;
 mod status_back;
 mod store;
 mod sums;
+mod target;
 mod transfer;
 mod write;
 

@@ -1,10 +1,11 @@
 //! Which order of main is which document of a child, line by line, and the states they had when they were in step.
 
-use super::super::mappings::Key;
+use super::super::mappings::{ARCHIVED, Key};
 use crate::db::schema::{moysklad_mappings, moysklad_order_states, moysklad_positions};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
@@ -37,12 +38,14 @@ pub(super) struct Link {
     pub(super) order: Uuid,
     /// Fingerprint of what was last brought over; `None` while that is not known.
     pub(super) written: Option<Vec<u8>>,
+    /// Fields that it may have been given, and that are to be emptied when the document has none any more.
+    pub(super) sent: Vec<String>,
 }
 
 /// Main's copy of this document, if it has one.
 pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryResult<Option<Link>> {
     use moysklad_mappings::dsl;
-    let row: Option<(Uuid, Option<Vec<u8>>)> = dsl::moysklad_mappings
+    let row: Option<(Uuid, Option<Vec<u8>>, Option<Value>)> = dsl::moysklad_mappings
         .filter(
             dsl::child_account
                 .eq(source.child_account)
@@ -50,11 +53,14 @@ pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryR
                 .and(dsl::entity_type.eq(source.kind))
                 .and(dsl::child_id.eq(source.document)),
         )
-        .select((dsl::main_id, dsl::written_hash))
+        .select((dsl::main_id, dsl::written_hash, dsl::written_fields))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(order, written)| Link { order, written }))
+    let sent = |fields: Option<Value>| {
+        fields.and_then(|fields| serde_json::from_value(fields).ok()).unwrap_or_default()
+    };
+    Ok(row.map(|(order, written, fields)| Link { order, written, sent: sent(fields) }))
 }
 
 /// The documents of children that this order of main is a copy of: child, type, id.
@@ -76,7 +82,7 @@ pub(in super::super) async fn copied_from(
         .await
 }
 
-/// Main's counterparts of these goods of a child, as far as it has any.
+/// Main's counterparts of these goods of a child, as far as it has any: what main has deleted is none.
 pub(super) async fn counterparts(
     conn: &mut AsyncPgConnection,
     source: Source,
@@ -89,7 +95,8 @@ pub(super) async fn counterparts(
             dsl::child_account
                 .eq(source.child_account)
                 .and(dsl::main_account.eq(source.main_account))
-                .and(dsl::child_id.eq_any(ids)),
+                .and(dsl::child_id.eq_any(ids))
+                .and(dsl::written_hash.is_distinct_from(ARCHIVED)),
         )
         .select((dsl::entity_type, dsl::child_id, dsl::main_id))
         .load(conn)
@@ -186,6 +193,14 @@ pub(super) async fn in_step(conn: &mut AsyncPgConnection, source: Source) -> Que
         .await
         .optional()?;
     Ok(row.map(|(child, main)| InStep { child, main }))
+}
+
+/// Forgets the states: main's order is gone.
+pub(super) async fn forget_states(conn: &mut AsyncPgConnection, source: Source) -> QueryResult<()> {
+    use moysklad_order_states::dsl;
+    let key = (source.child_account, source.main_account, source.document);
+    diesel::delete(dsl::moysklad_order_states.find(key)).execute(conn).await?;
+    Ok(())
 }
 
 /// They are in step now.

@@ -4,24 +4,21 @@
 //! that was cut off is found by its `syncId`, lines that were added without an answer by what they are.
 
 use super::super::api::{AccountApi, ApiError, id_of_entity};
-use super::super::metadata::FRESH;
 use super::super::settings::{DocumentKind, OrderSettings};
 use super::super::work::{Work, broken};
 use super::super::{loops, mappings};
-use super::amounts::{self, Vat};
 use super::diff;
-use super::header::{self, Header, Parties};
+use super::header;
 use super::lines::{self, Wanted};
 use super::log::{Entry, Log};
 use super::read::{self, Document, PAGE};
-use super::states::{self, States};
-use super::store::{self, InStep, Link, Source};
+use super::store::{self, Link, Source};
+use super::target::Target;
 use super::write::Lines;
 use super::{ORDER, goods, held, party, sums, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
-use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -38,18 +35,6 @@ pub(super) struct Transfer<'a> {
     pub(super) organization: Uuid,
     pub(super) settings: &'a OrderSettings,
     pub(super) cx: &'a Work,
-}
-
-/// What main's order shall be.
-struct Target {
-    header: Header,
-    lines: Vec<Wanted>,
-    agent: Uuid,
-    states: InStep,
-    /// Whether main lacks the state.
-    stateless: bool,
-    /// What MoySklad adds the child's document up to.
-    sum: Option<Decimal>,
 }
 
 impl Transfer<'_> {
@@ -85,8 +70,13 @@ impl Transfer<'_> {
         if link.as_ref().and_then(|link| link.written.as_ref()) == Some(&fingerprint) {
             return Ok(Outcome::completed("no change"));
         }
-        let target = self.target(&document, lines).await?;
-        let done = match self.bring(link, &target).await {
+        let present = self.present(link).await?;
+        if present.is_none() && self.settings.only_applicable && !applicable {
+            return Ok(Outcome::completed("not applicable, and gone from main: not created again"));
+        }
+        let sent = present.as_ref().map_or(&[][..], |(link, _)| &link.sent);
+        let target = self.target(&document, lines, sent).await?;
+        let done = match self.bring(present, &target).await {
             // What it refers to is gone in main: the next run asks anew.
             Err(ApiError::NotFound(text)) => {
                 party::forget(self.cx, self.source, target.agent).await?;
@@ -109,7 +99,8 @@ impl Transfer<'_> {
         }
         done.sums?;
         let mut conn = self.cx.conn().await?;
-        mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint), None)
+        let sent = json!(header::cleared(&document.fields));
+        mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint), Some(&sent))
             .await
             .map_err(broken)?;
         store::keep_in_step(&mut conn, self.source, &target.states).await.map_err(broken)?;
@@ -117,78 +108,22 @@ impl Transfer<'_> {
         Ok(Outcome::completed(format!("{}{skipped}", done.summary)))
     }
 
-    async fn target(&self, document: &Document, lines: Vec<Wanted>) -> Result<Target, ApiError> {
-        let fields = &document.fields;
-        let policy = self.settings.counterparty;
-        let agent = party::find(self.cx, self.source, policy, &self.main, &self.child, fields).await?;
-        let (currency, is_own_currency) = self.currency(fields).await?;
-        let (states, state, stateless) = self.state(fields).await?;
-        let parties = Parties {
-            organization: self.organization,
-            agent: ("counterparty", agent),
-            currency,
-            is_own_currency,
-            state,
-        };
-        let header = Header::of(fields, self.settings, &parties, self.main.base());
-        let sum = match fields.get("sum") {
-            Some(sum) => amounts::decimal(sum),
-            None => amounts::total(&document.lines, Vat::of(fields)),
-        };
-        Ok(Target { header, lines, agent, states, stateless, sum })
-    }
-
-    /// Main's currency of the same ISO code: in another one the order would be another order.
-    async fn currency(&self, document: &Value) -> Result<(Option<Uuid>, bool), ApiError> {
-        let (theirs, ours) = tokio::try_join!(
-            self.cx.metadata.younger_than(FRESH, &self.child),
-            self.cx.metadata.younger_than(FRESH, &self.main)
-        )?;
-        let currency = document["rate"].get("currency");
-        let Some(iso_code) = theirs.iso_code(currency) else {
-            // Neither says in what it counts, so each counts in its own.
-            if currency.is_none() && ours.own_currency().is_none() {
-                return Ok((None, true));
-            }
-            return Err(
-                HandlerError::GiveUp("the child does not tell the document's currency".to_owned()).into()
-            );
-        };
-        let found = ours.currency(iso_code).ok_or_else(|| {
-            HandlerError::GiveUp(format!("main has no currency {iso_code}: add it there, then retry"))
-        })?;
-        Ok((Some(found), ours.own_currency() == Some(found)))
-    }
-
-    /// The states that the two will be in, the one to set in main, if the child's has changed since they were in step, and
-    /// whether main lacks it.
-    async fn state(&self, document: &Value) -> Result<(InStep, Option<Uuid>, bool), ApiError> {
-        let before = store::in_step(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
-        let before = before.unwrap_or_default();
-        if document.get("state").is_none() {
-            return Ok((before, None, false));
+    /// Main's order as it is. One that somebody has deleted there is forgotten: the next will be another one.
+    async fn present(&self, link: Option<Link>) -> Result<Option<(Link, Document)>, ApiError> {
+        let Some(link) = link else { return Ok(None) };
+        if let Some(order) = read::document(&self.main, ORDER, link.order).await? {
+            return Ok(Some((link, order)));
         }
-        let theirs = States::read(&self.child, self.source.kind).await?;
-        let Some(state) = theirs.of(document) else { return Ok((before, None, false)) };
-        let child = Some(state.name.clone());
-        if before.child == child {
-            return Ok((before, None, false));
-        }
-        let ours = States::read(&self.main, ORDER).await?;
-        let target = ours.named(states::in_main(self.settings, &state.name));
-        let main = target.map(|target| target.name.clone()).or(before.main);
-        Ok((InStep { child, main }, target.map(|target| target.id), target.is_none()))
+        let mut conn = self.cx.conn().await?;
+        store::forget_states(&mut conn, self.source).await.map_err(broken)?;
+        store::keep_positions(&mut conn, self.source, &[]).await.map_err(broken)?;
+        mappings::remove(&mut conn, self.source.key(link.order)).await.map_err(broken)?;
+        Ok(None)
     }
 
-    async fn bring(&self, link: Option<Link>, target: &Target) -> Result<Done, ApiError> {
-        if let Some(link) = link {
-            if let Some(order) = read::document(&self.main, ORDER, link.order).await? {
-                return self.update(link.order, order, target, "updated", link.written.is_none()).await;
-            }
-            // Somebody deleted it in main, and the child goes on with it.
-            let mut conn = self.cx.conn().await?;
-            mappings::remove(&mut conn, self.source.key(link.order)).await.map_err(broken)?;
-            store::keep_positions(&mut conn, self.source, &[]).await.map_err(broken)?;
+    async fn bring(&self, present: Option<(Link, Document)>, target: &Target) -> Result<Done, ApiError> {
+        if let Some((link, order)) = present {
+            return self.update(link.order, order, target, "updated", link.written.is_none()).await;
         }
         let mut body = target.header.create(sync_id(self.source.child_account, self.source.document));
         let first: Vec<Value> = target.lines.iter().take(PAGE).map(Wanted::create).collect();
@@ -235,7 +170,8 @@ impl Transfer<'_> {
             // Should this run be cut off, the next one must not believe the old fingerprint.
             let mut conn = self.cx.conn().await?;
             loops::before_write(&mut conn, self.source.main_account, ORDER, id).await?;
-            mappings::note(&mut conn, self.source.key(id), None, None).await.map_err(broken)?;
+            let sent = json!(target.header.cleared());
+            mappings::note(&mut conn, self.source.key(id), None, Some(&sent)).await.map_err(broken)?;
         }
         let mut applied: Vec<String> =
             header.iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
