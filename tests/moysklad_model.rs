@@ -13,6 +13,8 @@ mod converge;
 mod draw;
 mod edit;
 mod expect;
+mod papers;
 mod profiles;
+mod settings;
 mod words;
 mod world;

@@ -70,7 +70,9 @@ pub fn differences(profile: &Profile, ours: &Thing, theirs: &Thing) -> Vec<Strin
         same("product", field("product"), "product");
         same("characteristics", field("characteristics"), "characteristics");
     } else {
-        same("folder", if profile.folders { field("folder") } else { &Value::Null }, "folder");
+        if profile.folders || !profile.had_folders {
+            same("folder", if profile.folders { field("folder") } else { &Value::Null }, "folder");
+        }
     }
     if ours.kind == "bundle" {
         same("components", field("components"), "components");
