@@ -2,8 +2,9 @@
 //!
 //! An event walks through the rooms in one direction: [`http`] routes it, [`providers`] prove and parse it,
 //! [`inbox`] stores it once, [`sync`] acts on it through [`upstream`]. [`keyring`] fetches the keys and certificates
-//! that proofs need, [`queue`] is the one work engine and [`db`] the one database. `ARCHITECTURE.md` tells one event's
-//! way from socket to commit. [`simulate`] plays upstreams for tests and staging.
+//! that proofs need, [`queue`] is the one work engine, [`nodes`] knows which processes share the upstreams, and [`db`] is
+//! the one database. `ARCHITECTURE.md` tells one event's way from socket to commit. [`simulate`] plays upstreams for tests
+//! and staging.
 
 pub mod cli;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod db;
 pub mod http;
 pub mod inbox;
 pub mod keyring;
+pub mod nodes;
 pub mod providers;
 pub mod quarantine;
 pub mod queue;

@@ -29,6 +29,7 @@ mod moysklad_model;
 mod moysklad_orders;
 mod moysklad_reconcile;
 mod moysklad_sync;
+mod nodes;
 mod paypal_payments;
 mod private_cluster;
 mod providers_cli;

@@ -4,11 +4,16 @@ mod circles;
 mod crossing;
 mod emitted;
 mod gone;
+mod header;
+mod in_step;
+mod late;
 mod lines;
 mod lost;
 mod parties;
+mod removed;
 mod states;
 mod trouble;
+mod waiting;
 mod whole;
 
 use crate::support::gateway::Gateway;
@@ -177,9 +182,13 @@ impl Shop {
 
     /// Ends the wait of tasks that are to be tried again.
     pub async fn due_now(&self) {
+        self.execute("UPDATE sync_queue SET run_at = now() WHERE status = 'received'").await;
+    }
+
+    /// Changes the database behind the gateway's back.
+    pub async fn execute(&self, statement: &str) {
         let mut conn = self.gateway.database.connect().await;
-        let now = "UPDATE sync_queue SET run_at = now() WHERE status = 'received'";
-        sql_query(now).execute(&mut conn).await.unwrap();
+        sql_query(statement).execute(&mut conn).await.unwrap();
     }
 
     /// Runs a command of the gateway: whether it did it, and what it printed.

@@ -9,6 +9,7 @@ use crate::db::{Database, Pool, keys};
 use crate::http::{self, AppState, Role};
 use crate::inbox::{Inbox, WriterSettings};
 use crate::keyring::{Keyring, KeyringSettings};
+use crate::nodes::{Kind, NODES, Node};
 use crate::providers::{Providers, Registry};
 use crate::quarantine::Quarantine;
 use crate::queue::{self, Backoff, Engine, EngineSettings, Pressure, QueueTable, Waker};
@@ -67,6 +68,7 @@ async fn serve(
     let settings = Arc::new(settings);
     let pool = database.pool(&settings.store).map_err(|error| CliError::Message(error.to_string()))?;
     let (events, sync_tasks) = (Waker::new(EventQueue::NAME), Waker::new(SyncQueue::NAME));
+    let nodes = Waker::new(NODES);
     let wakers = vec![events.clone(), sync_tasks.clone()];
     let writer = WriterSettings::new(settings.worker.max_attempts);
     let pressure = Pressure::default();
@@ -107,7 +109,8 @@ async fn serve(
     })?;
     let stop = CancellationToken::new();
     let (mut engines, mut helpers) = (JoinSet::new(), JoinSet::new());
-    if role.works() {
+    let node = role.works().then(|| Node::join(database.clone(), Kind::Worker, nodes.clone()));
+    if let Some(node) = &node {
         let context = Context {
             pool: pool.clone(),
             master_key: settings.store.master_key.clone(),
@@ -119,15 +122,16 @@ async fn serve(
         let engine = Engine::<EventQueue>::new(database.clone(), events, engine_settings(&settings), job)
             .yielding_to(pressure);
         engines.spawn(engine.run(stop.clone()));
-        let tasks = SyncTasks::new(&settings, pool.clone(), settings.store.master_key.clone());
+        let key = settings.store.master_key.clone();
+        let tasks = SyncTasks::new(&settings, pool.clone(), key, node.nodes.clone());
         let job = Arc::new(tasks.clone());
         let engine = Engine::<SyncQueue>::new(database.clone(), sync_tasks, engine_settings(&settings), job);
         engines.spawn(engine.run(stop.clone()));
         engines.spawn(reconcile::watch(tasks, settings.clone(), stop.clone()));
     }
     helpers.spawn(queue::announce(database.clone(), wakers.clone()));
-    if role.works() {
-        helpers.spawn(queue::listen(database.clone(), wakers));
+    if node.is_some() {
+        helpers.spawn(queue::listen(database.clone(), [wakers, vec![nodes]].concat()));
     }
     helpers.spawn(observe(pool.clone(), metrics));
     helpers.spawn(reloader.clone().poll());
@@ -146,6 +150,9 @@ async fn serve(
     let _ = server.await;
     stop.cancel();
     while engines.join_next().await.is_some() {}
+    if let Some(node) = node {
+        node.leave().await;
+    }
     helpers.shutdown().await;
     for task in [writing, keeping, counting] {
         let _ = tokio::time::timeout(Duration::from_secs(10), task).await;

@@ -5,6 +5,12 @@ use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::embedded::{Claim, Cluster};
 use crate::db::{self, Database, Pool, keys};
+use crate::nodes::{Kind, NODES, Node};
+use crate::queue::Waker;
+use std::time::Duration;
+
+/// Longer than it takes until a node that died counts no more, and until calls under way are over.
+const ADMISSION: Duration = Duration::from_secs(30);
 
 /// What a command works with.
 pub struct Session {
@@ -41,6 +47,20 @@ pub(super) async fn open(settings: &mut Settings, claim: Claim) -> Result<Opened
 }
 
 impl Session {
+    /// Joins the processes that share what MoySklad allows. To be asked for before the first call to it, and to be left
+    /// after the last: until then the others have less.
+    pub(super) async fn join(&self) -> Result<Node, CliError> {
+        let node = Node::join(self.database.clone(), Kind::Command, Waker::new(NODES));
+        if node.nodes.admitted(ADMISSION).await {
+            return Ok(node);
+        }
+        node.leave().await;
+        Err(CliError::Message(
+            "the other nodes have not made room for this command, or the database does not answer; try again"
+                .to_owned(),
+        ))
+    }
+
     /// Runs a command with the database open, whatever its schema.
     pub(super) async fn with_database(
         mut settings: Settings,

@@ -3,6 +3,7 @@
 use super::output::print;
 use super::serve::engine_settings;
 use super::{CliError, Session};
+use crate::nodes::Node;
 use crate::queue::{Engine, QueueTable as _, Waker};
 use crate::sync::moysklad::SyncTasks;
 use crate::sync::moysklad::reconcile::{Import, ImportError, Progress};
@@ -13,7 +14,7 @@ use serde_json::json;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -49,20 +50,27 @@ impl From<ImportError> for CliError {
 pub(super) async fn run(command: SyncCommand, session: &Session) -> Result<(), CliError> {
     let SyncCommand::Full { account } = command;
     let key = session.master_key.clone();
-    let mut import = Import::begin(&session.settings, session.pool.clone(), key, account).await?;
+    let node = session.join().await?;
+    let nodes = node.nodes.clone();
+    let begun = Import::begin(&session.settings, session.pool.clone(), key, nodes, account).await;
+    let mut import = match begun {
+        Ok(import) => import,
+        Err(error) => {
+            node.leave().await;
+            return Err(error.into());
+        }
+    };
     let mut show = Show::new(session.json);
     if import.resumed {
         show.say("going on where the last import of this account stopped");
     }
-    let stop = CancellationToken::new();
-    let mut engines = JoinSet::new();
-    let result = async {
-        import.find(|progress| show.progress(progress)).await?;
-        wait(&import, session, &mut show, &mut engines, &stop).await
-    }
-    .await;
-    stop.cancel();
-    while engines.join_next().await.is_some() {}
+    let found = import.find(|progress| show.progress(progress)).await;
+    // Who writes needs the whole of what MoySklad allows; this command reads no more.
+    node.leave().await;
+    let result = match found {
+        Ok(()) => wait(&import, session, &mut show).await,
+        Err(error) => Err(error.into()),
+    };
     match result {
         Ok(progress) => {
             import.finish(progress).await?;
@@ -77,12 +85,20 @@ pub(super) async fn run(command: SyncCommand, session: &Session) -> Result<(), C
 }
 
 /// Until everything is done.
-async fn wait(
+async fn wait(import: &Import, session: &Session, show: &mut Show) -> Result<Progress, CliError> {
+    let mut worker = None;
+    let result = watch(import, session, show, &mut worker).await;
+    if let Some(worker) = worker {
+        worker.stop().await;
+    }
+    result
+}
+
+async fn watch(
     import: &Import,
     session: &Session,
     show: &mut Show,
-    engines: &mut JoinSet<()>,
-    stop: &CancellationToken,
+    worker: &mut Option<Worker>,
 ) -> Result<Progress, CliError> {
     let mut last = import.progress().await?;
     let mut moved = Instant::now();
@@ -95,8 +111,8 @@ async fn wait(
         if progress != last {
             (last, moved) = (progress, Instant::now());
         }
-        if moved.elapsed() > PATIENCE && engines.is_empty() {
-            work(session, engines, stop);
+        if moved.elapsed() > PATIENCE && worker.is_none() {
+            *worker = Some(Worker::start(session).await?);
         }
         if moved.elapsed() > STALLED {
             return Err(CliError::Message(format!(
@@ -110,12 +126,29 @@ async fn wait(
 }
 
 /// Does here what a worker would do.
-fn work(session: &Session, engines: &mut JoinSet<()>, stop: &CancellationToken) {
-    let settings = &session.settings;
-    let job = Arc::new(SyncTasks::new(settings, session.pool.clone(), session.master_key.clone()));
-    let waker = Waker::new(SyncQueue::NAME);
-    let engine = Engine::<SyncQueue>::new(session.database.clone(), waker, engine_settings(settings), job);
-    engines.spawn(engine.run(stop.clone()));
+struct Worker {
+    node: Node,
+    engine: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    async fn start(session: &Session) -> Result<Self, CliError> {
+        let (settings, stop) = (&session.settings, CancellationToken::new());
+        let node = session.join().await?;
+        let (pool, key) = (session.pool.clone(), session.master_key.clone());
+        let job = Arc::new(SyncTasks::new(settings, pool, key, node.nodes.clone()));
+        let waker = Waker::new(SyncQueue::NAME);
+        let engine =
+            Engine::<SyncQueue>::new(session.database.clone(), waker, engine_settings(settings), job);
+        Ok(Self { node, engine: tokio::spawn(engine.run(stop.clone())), stop })
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.engine.await;
+        self.node.leave().await;
+    }
 }
 
 /// A bar for people; lines where nobody watches; nothing but the end for scripts.

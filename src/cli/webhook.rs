@@ -75,11 +75,16 @@ impl From<HookError> for CliError {
 }
 
 pub(super) async fn run(command: WebhookCommand, session: &Session) -> Result<(), CliError> {
-    let hooks = Hooks::new(&session.settings, session.pool.clone(), session.master_key.clone());
     match command {
-        WebhookCommand::Setup(which) => setup(&which, &hooks, session).await,
-        WebhookCommand::DeleteAll { account, force } => delete_all(account, force, &hooks, session).await,
-        WebhookCommand::HealthCheck => health_check(&hooks, session).await,
+        WebhookCommand::Setup(which) => {
+            with_hooks(session, async |hooks| setup(&which, hooks, session).await).await
+        }
+        WebhookCommand::DeleteAll { account, force } => {
+            with_hooks(session, async |hooks| delete_all(account, force, hooks, session).await).await
+        }
+        WebhookCommand::HealthCheck => {
+            with_hooks(session, async |hooks| health_check(hooks, session).await).await
+        }
         WebhookCommand::Stats { since } => stats(since, session).await,
         WebhookCommand::ResetLoop { account, entity } => {
             let reset = loops::reset(&mut *session.pool.get().await?, account, entity).await?;
@@ -88,6 +93,18 @@ pub(super) async fn run(command: WebhookCommand, session: &Session) -> Result<()
             Ok(())
         }
     }
+}
+
+/// Runs a command that asks MoySklad.
+async fn with_hooks(
+    session: &Session,
+    command: impl AsyncFnOnce(&Hooks) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let node = session.join().await?;
+    let (pool, key) = (session.pool.clone(), session.master_key.clone());
+    let result = command(&Hooks::new(&session.settings, pool, key, node.nodes.clone())).await;
+    node.leave().await;
+    result
 }
 
 async fn chosen(account: Option<Uuid>, session: &Session) -> Result<Vec<Account>, CliError> {

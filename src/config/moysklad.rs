@@ -7,8 +7,7 @@ use url::Url;
 /// Requests in flight that an account is allowed, whoever makes them.
 const PARALLEL_OF_ACCOUNT: u32 = 20;
 
-/// MoySklad. The limits are this process's share of those of an account: what the variables say, divided by
-/// `MOYSKLAD_NODES`.
+/// MoySklad. The limits are those of one account and token, for all processes together.
 #[derive(Clone, Debug)]
 pub struct Moysklad {
     /// `MOYSKLAD_WEBHOOK_TOKEN`, comma-separated while one is rotated.
@@ -48,7 +47,7 @@ impl Moysklad {
                            one account",
             });
         }
-        let whole = Self {
+        Ok(Self {
             webhook_tokens: secrets(source, &["MOYSKLAD_WEBHOOK_TOKEN"]),
             base_url: url(source, "MOYSKLAD_BASE_URL", "https://api.moysklad.ru/api/remap/1.2")?,
             units_per_3s: positive(source, "MOYSKLAD_UNITS_PER_3S", 45)?,
@@ -59,17 +58,23 @@ impl Moysklad {
                 refusals: positive(source, "MOYSKLAD_BAN_REFUSALS", 200)?,
                 puts: positive(source, "MOYSKLAD_BAN_PUTS", 100)?,
             },
-        };
-        Ok(whole.share(positive(source, "MOYSKLAD_NODES", 1)?))
+        })
     }
 
-    /// The limits of one of so many processes (1 or more) that use the same tokens: one request at a time is left in any
-    /// case.
+    /// How many processes can have a share: each needs a place for one request, the units for it, and one that refills.
+    pub fn shares(&self) -> u32 {
+        let in_flight = u32::try_from(self.parallel).unwrap_or(u32::MAX);
+        (self.units_per_3s / self.request_weight.saturating_add(1)).min(in_flight).max(1)
+    }
+
+    /// The limits of one of so many processes (1 or more) that use the same tokens. There are no more than
+    /// [`Self::shares`].
     #[must_use]
     pub fn share(self, processes: u32) -> Self {
+        let processes = processes.min(self.shares());
         let share = |whole: u32| (whole / processes).max(1);
         Self {
-            units_per_3s: share(self.units_per_3s).max(self.request_weight),
+            units_per_3s: share(self.units_per_3s),
             parallel: (self.parallel / processes as usize).max(1),
             bans: MoyskladBans {
                 equal_errors: share(self.bans.equal_errors),
@@ -106,12 +111,21 @@ mod tests {
     }
 
     #[test]
-    fn nodes_share_the_limits() {
-        let settings = with(&[("MOYSKLAD_NODES", "3"), ("MOYSKLAD_REQUEST_WEIGHT", "1")]).unwrap();
-        assert_eq!((settings.units_per_3s, settings.parallel), (15, 1));
-        assert_eq!(settings.bans, MoyskladBans { equal_errors: 66, refusals: 66, puts: 33 });
-        let many = with(&[("MOYSKLAD_NODES", "1000")]).unwrap();
-        assert_eq!((many.units_per_3s, many.parallel), (4, 1), "one request at least");
-        assert!(with(&[("MOYSKLAD_NODES", "0")]).is_err());
+    fn processes_share_the_limits_and_the_shares_never_exceed_the_whole() {
+        let whole = with(&[("MOYSKLAD_REQUEST_WEIGHT", "1")]).unwrap();
+        let third = whole.clone().share(3);
+        assert_eq!((third.units_per_3s, third.parallel), (15, 1));
+        assert_eq!(third.bans, MoyskladBans { equal_errors: 66, refusals: 66, puts: 33 });
+        for (units_per_3s, request_weight, parallel) in
+            [(45, 1, 5), (45, 4, 20), (11, 4, 5), (22, 3, 20), (1, 4, 1)]
+        {
+            let whole = Moysklad { units_per_3s, request_weight, parallel, ..whole.clone() };
+            for processes in [1, 2, 3, 5, 8, 1000] {
+                let (share, shares) = (whole.clone().share(processes), processes.min(whole.shares()));
+                assert!(share.units_per_3s * shares <= units_per_3s && share.units_per_3s > 0);
+                assert!(share.parallel * shares as usize <= parallel && share.parallel > 0);
+                assert!(shares == 1 || share.units_per_3s > request_weight, "{share:?}");
+            }
+        }
     }
 }

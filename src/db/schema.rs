@@ -119,6 +119,7 @@ diesel::table! {
         version -> Int8,
         created_at -> Timestamptz,
         due_at -> Timestamptz,
+        tries -> Int4,
     }
 }
 
@@ -360,5 +361,16 @@ diesel::table! {
         progress -> Nullable<Jsonb>,
         finished_at -> Nullable<Timestamptz>,
         last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Processes that are alive.
+    nodes (id) {
+        id -> Uuid,
+        is_command -> Bool,
+        joined_at -> Timestamptz,
+        heeds -> Int4,
+        alive_until -> Timestamptz,
     }
 }

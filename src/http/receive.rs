@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer as _};
 use sha2::{Digest as _, Sha256};
 use std::time::Instant;
 use utoipa::ToSchema;
@@ -328,18 +328,24 @@ const NEVER_KEPT: [&str; 12] = [
 /// Longest header value that is kept.
 const MAX_HEADER: usize = 1024;
 
-/// The headers that an operator may see, as a JSON object.
+/// The headers that an operator may see, as a JSON object. Of a header that stands more than once the last line is shown.
 fn kept_headers(headers: &[(&str, &[u8])], secret: &[String]) -> String {
-    let mut kept = serde_json::Map::new();
+    let mut kept: Vec<(&str, &str)> = Vec::with_capacity(headers.len());
     for (name, value) in headers {
         if is_secret(name, secret) || value.len() > MAX_HEADER {
             continue;
         }
-        if let Ok(value) = std::str::from_utf8(value) {
-            kept.insert((*name).to_owned(), value.into());
+        let Ok(value) = std::str::from_utf8(value) else { continue };
+        match kept.iter_mut().find(|line| line.0 == *name) {
+            Some(line) => line.1 = value,
+            None => kept.push((name, value)),
         }
     }
-    serde_json::Value::Object(kept).to_string()
+    let mut text = Vec::with_capacity(256);
+    let mut json = serde_json::Serializer::new(&mut text);
+    // Neither writing texts nor writing to memory can fail.
+    let written = json.collect_map(kept).ok().and_then(|()| String::from_utf8(text).ok());
+    written.unwrap_or_else(|| "{}".to_owned())
 }
 
 /// Whether a header holds a credential or an address.

@@ -114,7 +114,8 @@ pub fn start(state: AppState, role: Role) -> std::io::Result<(Server, Vec<Socket
             .openapi(document())
             .configure(health_routes);
         let app = if role.receives() {
-            app.configure(admin_routes).map(|app| app.configure(receiver))
+            // Routes are tried one after another, each by a regular expression: the busiest stands first.
+            app.map(|app| app.configure(receiver)).configure(admin_routes)
         } else {
             app
         };
@@ -134,9 +135,11 @@ pub fn start(state: AppState, role: Role) -> std::io::Result<(Server, Vec<Socket
 fn receiver(config: &mut web::ServiceConfig) {
     // The alias without a version is what older receivers were registered under.
     for prefix in ["/api/v1/webhooks", "/api/webhooks"] {
-        for path in ["{provider}", "{provider}/{token}"] {
-            config.service(
-                web::resource(format!("{prefix}/{path}"))
+        // A scope's prefix is compared as text, which leaves little for the expressions behind it.
+        let mut scope = web::scope(prefix);
+        for path in ["/{provider}", "/{provider}/{token}"] {
+            scope = scope.service(
+                web::resource(path)
                     .route(web::post().to(receive::receive))
                     // Challenges of providers that have some; any other is a wrong method.
                     .route(web::get().to(receive::receive))
@@ -144,6 +147,7 @@ fn receiver(config: &mut web::ServiceConfig) {
                     .default_service(web::to(receive::wrong_method)),
             );
         }
+        config.service(scope);
     }
     config.service(web::resource("/api/docs").route(web::get().to(|| async {
         HttpResponse::PermanentRedirect().insert_header(("Location", "/api/docs/")).finish()

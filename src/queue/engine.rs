@@ -24,6 +24,11 @@ use uuid::Uuid;
 pub trait Job<T: QueueTable>: Send + Sync + 'static {
     /// Does the work of one row.
     async fn run(&self, row: &T::Row) -> Result<Outcome, HandlerError>;
+
+    /// Whether rows may be claimed now; else they are left to other nodes, or for later.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// How an engine works.
@@ -72,6 +77,9 @@ impl<T: QueueTable> Engine<T> {
 
     /// How many rows may be in work now.
     fn places(&self) -> usize {
+        if !self.job.is_ready() {
+            return 0;
+        }
         let all = self.settings.concurrency;
         if self.pressure.is_high() { (all / 4).max(1) } else { all }
     }

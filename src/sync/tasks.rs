@@ -177,7 +177,8 @@ pub struct SyncQueue;
 
 impl QueueTable for SyncQueue {
     const NAME: &'static str = "sync_queue";
-    const COLUMNS: &'static str = "id, account_id, entity_type, entity_id, operation, payload, attempts";
+    const COLUMNS: &'static str =
+        "id, account_id, entity_type, entity_id, operation, payload, attempts, last_error";
     type Row = Task;
 }
 
@@ -205,6 +206,22 @@ pub struct Task {
     /// Attempt number, from 1.
     #[diesel(sql_type = sql_types::Integer)]
     pub attempts: i32,
+    /// Why the last try failed.
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    pub last_error: Option<String>,
+}
+
+impl Task {
+    /// Why it waits, if that is for something ([`HELD`]) or somebody ([`BLOCKED`]).
+    pub fn waits_for(&self) -> Option<&str> {
+        self.last_error.as_deref().filter(|error| waiting(error).is_some())
+    }
+}
+
+/// [`HELD`] or [`BLOCKED`], if the error begins so.
+fn waiting(error: &str) -> Option<&'static str> {
+    let (reason, _) = error.split_once(": ")?;
+    [HELD, BLOCKED].into_iter().find(|known| *known == reason)
 }
 
 impl Claimed for Task {
@@ -263,9 +280,8 @@ pub struct TaskItem {
 impl TaskItem {
     /// One of [`STATES`]: its status, or why it is still `received`.
     pub fn state(&self) -> &str {
-        let reason = self.error.as_deref().and_then(|error| error.split_once(": ")).map(|(reason, _)| reason);
-        match reason {
-            Some(reason @ (HELD | BLOCKED)) if self.status == "received" => reason,
+        match self.error.as_deref().and_then(waiting) {
+            Some(reason) if self.status == "received" => reason,
             _ => &self.status,
         }
     }

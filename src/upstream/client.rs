@@ -2,9 +2,11 @@
 
 use super::guard::{Held, Thresholds};
 use super::pause::{Pause, backoff};
-use super::principal::{Admission, Principal, Principals, Refusal};
+use super::principal::{Admission, Principal, Refusal};
+use super::principals::{Limits, Principals};
 use super::transport::{self, Lost};
 use super::{Call, Redacted, Reply, UpstreamError, retry_after};
+use crate::nodes::{Nodes, Standing};
 use bytes::Bytes;
 use chrono::Utc;
 use reqwest::header::HeaderMap;
@@ -84,7 +86,7 @@ struct Shared {
     base: Url,
     policy: Policy,
     client: Option<Client>,
-    principals: Principals,
+    principals: Arc<Principals>,
 }
 
 /// A reply of any status.
@@ -101,9 +103,23 @@ impl Upstream {
             name,
             base: base_url.clone(),
             client: transport::client(name, &policy),
-            principals: Principals::new(policy.clone()),
+            principals: Principals::new(policy.clone()).into(),
             policy,
         }))
+    }
+
+    /// The same for an upstream whose limits this process shares with others: `policy` is the whole, and `share` what of it
+    /// may be used at this standing, if anything. Rates, calls in flight and thresholds are taken from that.
+    pub fn shared(
+        name: &'static str,
+        base_url: &Url,
+        policy: Policy,
+        nodes: &Nodes,
+        share: impl Fn(Standing) -> Option<Policy> + Send + Sync + 'static,
+    ) -> Self {
+        let upstream = Self::new(name, base_url, policy);
+        nodes.tell(Arc::new(Limits::new(&upstream.0.principals, share)));
+        upstream
     }
 
     /// Makes one call for `principal` (an account or token id: rate, parallelism and circuit are kept for each).

@@ -1,19 +1,16 @@
 //! What an upstream bans a principal for, counted for each: equal failures, refusals, writes of one and the same thing.
 //! Well before the threshold further calls are held back.
 //!
-//! The counts are of this process: whoever runs several divides the thresholds.
+//! The counts are of this process; where several share an upstream, so do they the thresholds.
 
+mod counts;
+
+use counts::{Count, Counts, WINDOW};
 use reqwest::Method;
-use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What is counted is counted over this time, and held for as long.
-const WINDOW: Duration = Duration::from_secs(60);
-/// Kinds of failures, and things written, that are remembered at once.
-const MOST: usize = 1024;
 
 /// How many of each a minute may see before calls are held for a minute; `u32::MAX` is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +56,8 @@ impl Held {
                 "`hookgate queue list` names the error: mend what is refused, or set the account inactive"
             }
             Self::Refusals => {
-                "other programs use the same token, or further nodes: give it a token of its own, or raise the setting \
-                 for the number of nodes"
+                "other programs use the same token: give this gateway a token of its own, or lower the settings of its \
+                 rate"
             }
             Self::WritesOfOne => "something changes this entity without end: find what writes it",
         }
@@ -78,80 +75,28 @@ impl Held {
 
 /// The counts of one principal.
 pub(super) struct Guard {
-    thresholds: Thresholds,
     hasher: RandomState,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    thresholds: Thresholds,
     failures: Counts<(u16, u64)>,
     refusals: Count,
     writes: Counts<u64>,
     held: Option<(Instant, Held)>,
 }
 
-/// What happened within the last minute, and until when no more of it shall.
-#[derive(Default)]
-struct Count {
-    times: VecDeque<Instant>,
-    held: Option<Instant>,
-}
-
-struct Counts<K>(HashMap<K, Count>);
-
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl Count {
-    /// Counts one; true when it is the last that fits into the window.
-    fn add(&mut self, now: Instant, most: u32) -> bool {
-        if most == u32::MAX {
-            return false;
-        }
-        while self.times.front().is_some_and(|time| now - *time >= WINDOW) {
-            self.times.pop_front();
-        }
-        self.times.push_back(now);
-        let is_full = self.times.len() >= most as usize;
-        if is_full {
-            self.times.clear();
-            self.held = Some(now + WINDOW);
-        }
-        is_full
-    }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        self.held.is_none_or(|until| until <= now)
-            && self.times.back().is_none_or(|time| now - *time >= WINDOW)
-    }
-}
-
-impl<K: std::hash::Hash + Eq + Copy> Counts<K> {
-    fn add(&mut self, key: K, now: Instant, most: u32) -> bool {
-        if self.0.len() >= MOST && !self.0.contains_key(&key) {
-            self.0.retain(|_, count| !count.is_idle(now));
-            // Within a minute nobody makes so many calls but a test: the one furthest from its threshold is forgotten.
-            if self.0.len() >= MOST
-                && let Some(least) = self
-                    .0
-                    .iter()
-                    .min_by_key(|(_, count)| (count.held, count.times.len()))
-                    .map(|(key, _)| *key)
-            {
-                self.0.remove(&least);
-            }
-        }
-        self.0.entry(key).or_default().add(now, most)
-    }
-}
-
 impl Guard {
     pub(super) fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, hasher: RandomState::new(), state: Mutex::default() }
+        let (failures, refusals, writes) = (Counts::default(), Count::default(), Counts::default());
+        let state = State { thresholds, failures, refusals, writes, held: None };
+        Self { hasher: RandomState::new(), state: Mutex::new(state) }
+    }
+
+    /// Holds from these on, counting what was counted.
+    pub(super) fn change(&self, thresholds: Thresholds) {
+        self.state().thresholds = thresholds;
     }
 
     /// Whether a call is held now, for how long and why.
@@ -164,17 +109,18 @@ impl Guard {
         if *method != Method::PUT {
             return None;
         }
-        let until = state.writes.0.get(&self.hasher.hash_one(path))?.held.filter(|until| *until > now)?;
+        let until = state.writes.held(&self.hasher.hash_one(path), now)?;
         Some((until - now, Held::WritesOfOne))
     }
 
     /// A call goes out. Says so when it is the last of its kind for a minute.
     pub(super) fn sent(&self, method: &Method, path: &str) -> Option<Held> {
-        if *method != Method::PUT || self.thresholds.writes_of_one == u32::MAX {
+        let mut state = self.state();
+        let most = state.thresholds.writes_of_one;
+        if *method != Method::PUT || most == u32::MAX {
             return None;
         }
-        let key = self.hasher.hash_one(path);
-        let is_last = self.state().writes.add(key, Instant::now(), self.thresholds.writes_of_one);
+        let is_last = state.writes.add(self.hasher.hash_one(path), Instant::now(), most);
         is_last.then_some(Held::WritesOfOne)
     }
 
@@ -185,14 +131,13 @@ impl Guard {
         }
         let now = Instant::now();
         let mut state = self.state();
+        let most = state.thresholds;
         let key = (status, code.unwrap_or_default());
         let mut why = None;
-        if self.thresholds.equal_failures != u32::MAX
-            && state.failures.add(key, now, self.thresholds.equal_failures)
-        {
+        if most.equal_failures != u32::MAX && state.failures.add(key, now, most.equal_failures) {
             why = Some(Held::EqualFailures);
         }
-        if status == 429 && state.refusals.add(now, self.thresholds.refusals) {
+        if status == 429 && state.refusals.add(now, most.refusals) {
             why = Some(Held::Refusals);
         }
         if let Some(why) = why {
@@ -210,6 +155,7 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
+    use super::counts::MOST;
     use super::*;
 
     const FEW: Thresholds = Thresholds { equal_failures: 5, refusals: 4, writes_of_one: 3 };
@@ -294,7 +240,7 @@ mod tests {
         }
         let remembered = || {
             let state = guard.state();
-            (state.writes.0.len(), state.failures.0.len())
+            (state.writes.len(), state.failures.len())
         };
         assert_eq!(remembered(), (MOST, MOST));
         assert!(!put(&guard, "/hot"));
@@ -311,6 +257,16 @@ mod tests {
             assert_eq!(guard.answered(429, None), None);
         }
         let state = guard.state();
-        assert!(state.writes.0.is_empty() && state.failures.0.is_empty() && state.refusals.times.is_empty());
+        assert_eq!((state.writes.len(), state.failures.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lower_thresholds_hold_what_was_counted_under_higher_ones() {
+        let guard = Guard::new(FEW);
+        assert!(put(&guard, "/a") && put(&guard, "/a"));
+        assert_eq!([500; 3].map(|status| guard.answered(status, None)), [None; 3]);
+        guard.change(Thresholds { equal_failures: 2, refusals: 2, writes_of_one: 1 });
+        assert!(put(&guard, "/a") && !put(&guard, "/a"), "the one that was the last");
+        assert_eq!(guard.answered(500, None), Some(Held::EqualFailures));
     }
 }

@@ -6,31 +6,54 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
+
 /// Rate units that refill steadily.
-pub(super) struct Rate {
-    limiter: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
+pub(super) struct Rate(Mutex<State>);
+
+struct State {
+    limiter: Limiter,
     burst: NonZeroU32,
 }
 
 impl Rate {
     pub(super) fn new(policy: &Policy) -> Self {
-        let burst = at_least_one(policy.burst.min(policy.units));
-        let refill = (policy.per / policy.units.max(1)).max(Duration::from_nanos(1));
-        let quota = Quota::with_period(refill).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
-        Self { limiter: RateLimiter::direct_with_clock(quota, TokioClock(Instant::now())), burst }
+        Self(Mutex::new(State::new(policy)))
     }
 
     /// Takes the units, or says after what time they will be there if nobody else takes some. More units than the
     /// burst are taken as the burst: they would never be there at once.
     pub(super) fn take(&self, units: u32) -> Result<(), Duration> {
         let Some(units) = NonZeroU32::new(units) else { return Ok(()) };
-        match self.limiter.check_n(units.min(self.burst)) {
-            Ok(Err(not_until)) => Err(not_until.wait_time_from(self.limiter.clock().now())),
+        let state = self.state();
+        match state.limiter.check_n(units.min(state.burst)) {
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(state.limiter.clock().now())),
             Ok(Ok(())) | Err(_) => Ok(()),
         }
+    }
+
+    /// Keeps to another policy from now on. Begins without a unit: what was taken lately counts under both.
+    pub(super) fn change(&self, policy: &Policy) {
+        let new = State::new(policy);
+        let _ = new.limiter.check_n(new.burst);
+        *self.state() = new;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(policy: &Policy) -> Self {
+        let burst = at_least_one(policy.burst.min(policy.units));
+        let refill = (policy.per / policy.units.max(1)).max(Duration::from_nanos(1));
+        let quota = Quota::with_period(refill).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
+        Self { limiter: RateLimiter::direct_with_clock(quota, TokioClock(Instant::now())), burst }
     }
 }
 
@@ -99,5 +122,28 @@ mod tests {
         let rate = rate(0, Duration::ZERO, 0);
         assert!(run(&rate, 10, 3).await < Duration::from_millis(100));
         assert_eq!(rate.take(0), Ok(()), "weight 0 costs nothing");
+    }
+
+    /// Whenever the policy changes, no window sees more units than the larger of the two allows.
+    #[tokio::test(start_paused = true)]
+    async fn a_change_gives_no_second_burst() {
+        let policy = |units, burst| Policy { units, per: Duration::from_secs(3), burst, ..Policy::default() };
+        let (whole, half) = (policy(36, 9), policy(18, 4));
+        for step in 0..40 {
+            let rate = Rate::new(&whole);
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let start = Instant::now();
+            let change = Duration::from_millis(step * 100);
+            let (mut taken, mut changes) =
+                (0, [(change, &half), (change * 2, &whole)].into_iter().peekable());
+            while start.elapsed() < Duration::from_secs(3) {
+                if let Some((_, policy)) = changes.next_if(|(at, _)| start.elapsed() >= *at) {
+                    rate.change(policy);
+                }
+                taken += u32::from(rate.take(1).is_ok());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert!(taken <= 45, "{taken} with changes at {change:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod guard;
 mod limit;
 mod pause;
 mod principal;
+mod principals;
 mod retry_after;
 mod slots;
 mod transport;

@@ -1,20 +1,16 @@
-//! The state of each principal of one upstream: its slots, rate, pause and circuit.
+//! The state of one principal: its slots, rate, pause and circuit.
 
 use super::breaker::{Breaker, Pass};
 use super::guard::{Guard, Held};
 use super::limit::Rate;
 use super::pause::Pause;
-use super::retry_after::LONGEST;
 use super::slots::{Slot, Slots};
 use super::{Call, Policy};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex as FairMutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Principals that are remembered at once, for each upstream.
-const MOST: usize = 4096;
 /// What a caller is told to wait who found all slots taken: when one gets free, nobody knows.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
@@ -30,6 +26,8 @@ pub(super) struct Principal {
     pub(super) pause: Pause,
     pub(super) guard: Guard,
     breaker: Breaker,
+    /// No call may be made, whoever asks.
+    is_shut: AtomicBool,
 }
 
 /// Why a call may not be made now, and how long that lasts.
@@ -49,9 +47,10 @@ pub(super) struct Admission<'a> {
 }
 
 impl Principal {
-    fn new(name: &str, policy: &Policy) -> Self {
+    pub(super) fn new(name: &str, policy: &Policy) -> Self {
         Self {
             name: name.to_owned(),
+            is_shut: AtomicBool::new(false),
             slots: Slots::new(policy.parallel),
             turn: FairMutex::new(()),
             rate: Rate::new(policy),
@@ -61,11 +60,21 @@ impl Principal {
         }
     }
 
+    /// Keeps to the limits of this policy from now on; without one no call is made.
+    pub(super) fn change(&self, policy: Option<&Policy>) {
+        self.is_shut.store(policy.is_none(), Ordering::Relaxed);
+        if let Some(policy) = policy {
+            self.slots.resize(policy.parallel);
+            self.rate.change(policy);
+            self.guard.change(policy.thresholds);
+        }
+    }
+
     /// Waits for the turn of this call, at most `budget`, from which the time waited is taken.
     pub(super) async fn admit(&self, call: &Call, budget: &mut Duration) -> Result<Admission<'_>, Refusal> {
         // What cannot succeed is refused at once instead of after a wait in the line.
         self.breaker.check().map_err(Refusal::Broken)?;
-        self.check_held(call)?;
+        self.check_open(call)?;
         let paused = self.pause.remaining();
         if paused > *budget {
             return Err(Refusal::Limited(paused));
@@ -77,13 +86,16 @@ impl Principal {
         self.take_turn(call.weight, deadline).await?;
         *budget = deadline.saturating_duration_since(Instant::now());
         // Others may have met it meanwhile.
-        self.check_held(call)?;
+        self.check_open(call)?;
         let pass = self.breaker.enter().map_err(Refusal::Broken)?;
         let last_before = self.guard.sent(&call.method, &call.path);
         Ok(Admission { pass, last_before, _slot: slot })
     }
 
-    fn check_held(&self, call: &Call) -> Result<(), Refusal> {
+    fn check_open(&self, call: &Call) -> Result<(), Refusal> {
+        if self.is_shut.load(Ordering::Relaxed) {
+            return Err(Refusal::Limited(BUSY_WAIT));
+        }
         match self.guard.holds(&call.method, &call.path) {
             Some((after, why)) => Err(Refusal::Held(after, why)),
             None => Ok(()),
@@ -114,56 +126,11 @@ impl Principal {
     }
 }
 
-/// All principals of one upstream that were heard of lately.
-pub(super) struct Principals {
-    policy: Policy,
-    known: Mutex<HashMap<String, Known>>,
-}
-
-struct Known {
-    principal: Arc<Principal>,
-    used: Instant,
-}
-
-impl Principals {
-    pub(super) fn new(policy: Policy) -> Self {
-        Self { policy, known: Mutex::default() }
-    }
-
-    pub(super) fn get(&self, name: &str) -> Arc<Principal> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = Instant::now();
-        if let Some(found) = known.get_mut(name) {
-            found.used = used;
-            return found.principal.clone();
-        }
-        if known.len() >= MOST {
-            forget_idle(&mut known, used);
-        }
-        let principal = Arc::new(Principal::new(name, &self.policy));
-        known.insert(name.to_owned(), Known { principal: principal.clone(), used });
-        principal
-    }
-}
-
-/// Forgets those whose state has run out by itself; if there are none, the one unused for longest. Those with a
-/// call under way stay: a second state beside theirs would double their limits.
-fn forget_idle(known: &mut HashMap<String, Known>, now: Instant) {
-    known.retain(|_, one| Arc::strong_count(&one.principal) > 1 || now - one.used < LONGEST);
-    if known.len() < MOST {
-        return;
-    }
-    let idle = known.iter().filter(|(_, one)| Arc::strong_count(&one.principal) == 1);
-    if let Some(oldest) = idle.min_by_key(|(_, one)| one.used).map(|(name, _)| name.clone()) {
-        known.remove(&oldest);
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn policy() -> Policy {
+    pub(in crate::upstream) fn policy() -> Policy {
         Policy {
             parallel: 2,
             units: 1000,
@@ -173,7 +140,10 @@ mod tests {
         }
     }
 
-    async fn admit(principal: &Principal, weight: u32) -> Result<Admission<'_>, Refusal> {
+    pub(in crate::upstream) async fn admit(
+        principal: &Principal,
+        weight: u32,
+    ) -> Result<Admission<'_>, Refusal> {
         let call = Call::new(reqwest::Method::GET, "GET /x", "/x").weight(weight);
         principal.admit(&call, &mut Duration::from_secs(5)).await
     }
@@ -238,19 +208,5 @@ mod tests {
         let waiting = timeout_at(Instant::now() + Duration::from_secs(1), admit(&principal, 1)).await;
         assert!(waiting.is_err());
         assert!(admit(&principal, 1).await.is_ok(), "slot and turn are free again");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_memory_of_principals_is_bounded_and_keeps_those_in_use() {
-        let principals = Principals::new(policy());
-        let busy = principals.get("busy");
-        for name in 0..MOST * 2 {
-            principals.get(&name.to_string());
-        }
-        assert_eq!(principals.known.lock().unwrap().len(), MOST);
-        assert!(Arc::ptr_eq(&busy, &principals.get("busy")));
-        tokio::time::sleep(LONGEST).await;
-        principals.get("new");
-        assert_eq!(principals.known.lock().unwrap().len(), 2, "all the idle ones went");
     }
 }

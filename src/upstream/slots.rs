@@ -12,17 +12,25 @@ const QUIET: Duration = Duration::from_secs(10);
 /// The slots of one principal.
 pub(super) struct Slots {
     semaphore: Semaphore,
-    most: usize,
     state: Mutex<State>,
 }
 
 struct State {
-    /// Slots that there are now, free or taken.
-    allowed: usize,
+    /// Slots that there may be at all.
+    most: usize,
+    /// Slots that refusals have left; more than `most` where they leave all.
+    left: usize,
     /// Slots that go when they get free.
     surplus: usize,
-    /// When their number was last changed.
+    /// When refusals last had a say.
     changed: Instant,
+}
+
+impl State {
+    /// Slots that there are now, free or taken.
+    fn allowed(&self) -> usize {
+        self.most.min(self.left)
+    }
 }
 
 /// One slot, taken until it is dropped.
@@ -34,8 +42,8 @@ pub(super) struct Slot<'a> {
 impl Slots {
     pub(super) fn new(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        let state = State { allowed: most, surplus: 0, changed: Instant::now() };
-        Self { semaphore: Semaphore::new(most), most, state: Mutex::new(state) }
+        let state = State { most, left: usize::MAX, surplus: 0, changed: Instant::now() };
+        Self { semaphore: Semaphore::new(most), state: Mutex::new(state) }
     }
 
     /// Waits for a slot, in the order of those who wait.
@@ -50,28 +58,43 @@ impl Slots {
     pub(super) fn halve(&self, sent: Instant) -> Option<usize> {
         let mut state = self.state();
         // Calls that were in flight together and refused together are one refusal, not many.
-        if sent < state.changed || state.allowed == 1 {
+        if sent < state.changed || state.allowed() == 1 {
             return None;
         }
-        let fewer = state.allowed - state.allowed / 2;
-        state.allowed -= fewer;
         state.changed = Instant::now();
-        let forgotten = self.semaphore.forget_permits(fewer);
-        state.surplus += fewer - forgotten;
-        Some(state.allowed)
+        self.change(&mut state, |state| state.left = state.allowed() / 2);
+        Some(state.allowed())
+    }
+
+    /// There are so many from now on, at once; what refusals have taken stays away.
+    pub(super) fn resize(&self, most: usize) {
+        self.change(&mut self.state(), |state| state.most = most.clamp(1, Semaphore::MAX_PERMITS));
+    }
+
+    /// Whether no more are taken than there are.
+    pub(super) fn have_settled(&self) -> bool {
+        self.state().surplus == 0
     }
 
     /// One more for each quiet time that has passed.
     fn recover(&self) {
         let mut state = self.state();
-        while state.allowed < self.most && state.changed.elapsed() >= QUIET {
-            state.allowed += 1;
+        while state.left < state.most && state.changed.elapsed() >= QUIET {
             state.changed += QUIET;
-            if state.surplus > 0 {
-                state.surplus -= 1;
-            } else {
-                self.semaphore.add_permits(1);
-            }
+            self.change(&mut state, |state| state.left += 1);
+        }
+    }
+
+    fn change(&self, state: &mut State, how: impl FnOnce(&mut State)) {
+        let before = state.allowed();
+        how(state);
+        let after = state.allowed();
+        if after < before {
+            state.surplus += before - after - self.semaphore.forget_permits(before - after);
+        } else {
+            let kept = state.surplus.min(after - before);
+            state.surplus -= kept;
+            self.semaphore.add_permits(after - before - kept);
         }
     }
 
@@ -156,5 +179,35 @@ mod tests {
         assert_eq!(slots.halve(Instant::now()), Some(2));
         tokio::time::sleep(QUIET * 3 / 4).await;
         assert_eq!(all(&slots).len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_number_holds_at_once_and_is_settled_when_the_surplus_is_back() {
+        let slots = Slots::new(5);
+        let mut taken = all(&slots);
+        slots.resize(2);
+        assert!(!slots.have_settled());
+        taken.truncate(2);
+        assert!(slots.have_settled() && slots.take().now_or_never().is_none());
+        slots.resize(5);
+        assert_eq!(all(&slots).len(), 3);
+        taken.clear();
+        assert_eq!(all(&slots).len(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_number_does_not_undo_a_refusal() {
+        let slots = Slots::new(8);
+        slots.halve(Instant::now());
+        slots.resize(6);
+        assert_eq!(all(&slots).len(), 4);
+        tokio::time::sleep(QUIET * 2).await;
+        assert_eq!(all(&slots).len(), 6);
+        slots.resize(2);
+        assert_eq!(all(&slots).len(), 2);
+        slots.resize(8);
+        assert_eq!(all(&slots).len(), 6);
+        tokio::time::sleep(QUIET * 2).await;
+        assert_eq!(all(&slots).len(), 8);
     }
 }

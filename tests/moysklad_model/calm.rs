@@ -56,7 +56,7 @@ impl World {
         self.count(
             "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing'))
              + (SELECT count(*) FROM sync_queue AS task WHERE status IN ('received', 'processing') AND NOT EXISTS (
-                 SELECT FROM sync_queue AS held WHERE held.lane = task.lane AND held.last_error LIKE 'held: %'
+                 SELECT FROM sync_queue AS held WHERE held.lane = task.lane AND held.last_error LIKE 'held: %cannot cross over%'
                      AND held.status IN ('received', 'processing'))) AS rows",
         )
         .await
@@ -67,7 +67,7 @@ impl World {
         let mut conn = self.gateway.database.connect().await;
         let query = "SELECT entity_id::uuid AS document, status = 'failed' AS failed, coalesce(last_error, '') AS error
              FROM sync_queue AS task WHERE operation = 'transfer' AND (
-                 status IN ('received', 'processing') AND last_error LIKE 'held: %'
+                 status IN ('received', 'processing') AND last_error LIKE 'held: %cannot cross over%'
                  OR status = 'failed' AND NOT EXISTS (SELECT FROM sync_queue AS later
                      WHERE later.lane = task.lane AND later.operation = 'transfer' AND later.id > task.id))";
         let rows: Vec<Waiting> = sql_query(query).load(&mut conn).await.unwrap();
@@ -88,7 +88,7 @@ impl World {
         // They are looked at every five seconds, or every minute where a package is missing.
         self.count(&format!(
             "SELECT count(*) AS rows FROM sync_queue WHERE status IN ('received', 'processing')
-                 AND last_error LIKE 'held: %' AND run_at <= to_timestamp({since}) + interval '6 seconds'"
+                 AND last_error LIKE 'held: %cannot cross over%' AND run_at <= to_timestamp({since}) + interval '6 seconds'"
         ))
         .await
     }

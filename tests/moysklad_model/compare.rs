@@ -88,7 +88,11 @@ impl<'a> Compare<'a> {
             archived.extend(live.drain(1.min(live.len())..));
         }
         let (counterpart, rest) = match (live.as_slice(), archived.as_slice()) {
-            ([], [.., last]) if ours.fields["archived"] == true => {
+            // What waits for a part and was never made is not to be taken for a deleted one of its code.
+            ([], [.., last])
+                if ours.fields["archived"] == true
+                    && (rule != Rule::Lacks || archived.len() > self.deleted(kind, &ours.code)) =>
+            {
                 (Some(last.clone()), archived[..archived.len() - 1].to_vec())
             }
             ([live], _) => (Some(live.clone()), archived),
@@ -113,6 +117,13 @@ impl<'a> Compare<'a> {
             }
             (None, _) => {}
         }
+    }
+
+    /// How many of main's that had this code are deleted.
+    fn deleted(&self, kind: &'static str, code: &str) -> usize {
+        let book = &self.world.book;
+        let had = |n: &usize| book.of(kind)[*n].codes.iter().any(|one| one == code);
+        book.dead(kind).into_iter().filter(had).count()
     }
 
     /// Whether the child shall have it.

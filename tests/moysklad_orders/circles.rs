@@ -62,6 +62,35 @@ async fn two_that_fight_over_a_state_are_parted_by_the_breaker_and_other_orders_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tripped_breaker_of_the_childs_order_does_not_stall_mains() {
+    let (shop, order) = ordered(|settings| settings["status_back"] = true.into()).await;
+    let Shop { sim, main, child, gateway, .. } = &shop;
+    let copy = id(&shop.order());
+    let trip = format!(
+        "INSERT INTO moysklad_loop_breakers (account_id, entity_type, entity_id, written_at, tripped_at, reset_at)
+         VALUES ('{child}', 'customerorder', '{order}', now(), now(), now() + interval '1 hour')"
+    );
+    shop.execute(&trip).await;
+    shop.set_state(*main, copy, "Подтвержден");
+    let blocked = wait::until("the way back to wait", Duration::from_secs(20), || async {
+        let blocked = gateway.admin_get("/api/v1/sync-queue?status=blocked").await;
+        blocked["items"].as_array().unwrap().first().cloned()
+    })
+    .await;
+    assert_eq!((&blocked["entity_id"], &blocked["operation"]), (&json!(order), &json!("status_back")));
+    sim.edit_in(*child, "customerorder", order, json!({"description": "please hurry"}));
+    let hurried = |orders: &[serde_json::Value]| {
+        orders[0]["description"].as_str().is_some_and(|text| text.ends_with("please hurry"))
+    };
+    sim.entities_when("the edit to cross over", *main, "customerorder", hurried).await;
+    assert_eq!(shop.state(*child, order), "Новый");
+    let (done, text) = shop.run(&["webhook", "reset-loop"]);
+    assert!(done, "{text}");
+    shop.settle().await;
+    assert_eq!((shop.state(*child, order), shop.state(*main, copy)), ("Подтвержден", "Подтвержден"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_is_noted_before_it_is_made_and_a_new_order_as_soon_as_it_has_an_id() {
     let (shop, order) = ordered(|settings| settings["status_back"] = true.into()).await;
     let noted = |account: uuid::Uuid| {

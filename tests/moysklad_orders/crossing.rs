@@ -206,26 +206,6 @@ async fn a_foreign_currency_is_mains_of_the_same_code_and_one_that_main_lacks_fa
 }
 
 #[tokio::test]
-async fn an_address_that_the_child_empties_is_emptied_and_a_date_of_mains_own_stays() {
-    let shop = Shop::start().await;
-    let Shop { sim, main, child, .. } = &shop;
-    let (_, tea) = shop.product("Tea").await;
-    let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
-    let order =
-        shop.create("customerorder", shop.document(lines, json!({"shipmentAddress": "Main street 1"})));
-    shop.settle().await;
-    let copy = shop.order();
-    assert_eq!(copy["shipmentAddress"], "Main street 1");
-    let planned = json!({"deliveryPlannedMoment": "2026-11-25 10:00:00"});
-    sim.edit_in(*main, "customerorder", id(&copy), planned);
-    sim.edit_in(*child, "customerorder", order, json!({"shipmentAddress": ""}));
-    shop.settle().await;
-    let copy = shop.order();
-    assert!(copy["shipmentAddress"].is_null(), "{copy}");
-    assert_eq!(copy["deliveryPlannedMoment"], "2026-11-25 10:00:00.000", "the child never had one");
-}
-
-#[tokio::test]
 async fn a_line_keeps_its_package_when_the_product_has_got_its_packages_anew() {
     let shop = Shop::start().await;
     let Shop { sim, main, child, .. } = &shop;
@@ -249,20 +229,4 @@ async fn a_line_keeps_its_package_when_the_product_has_got_its_packages_anew() {
     let copy = shop.order();
     assert!(copy["description"].as_str().unwrap().ends_with("once more"), "{copy}");
     assert_eq!(rows(&copy)[0]["pack"]["id"], sim.entity(*main, tea, &[]).unwrap()["packs"][0]["id"]);
-}
-
-#[tokio::test]
-async fn a_currency_that_main_has_just_got_is_known_when_the_order_is_tried_again() {
-    let shop = Shop::start().await;
-    let Shop { sim, main, child, .. } = &shop;
-    let (_, tea) = shop.product("Tea").await;
-    let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
-    let tenge = json!({"currency": sim.reference(*child, "currency", sim.currency(*child, "KZT"))});
-    shop.create("customerorder", shop.document(lines, json!({ "rate": tenge })));
-    let task = shop.task_when("the order to fail", |task| task["status"] == "failed").await;
-    sim.create_in(*main, "currency", json!({"system": true, "isoCode": "KZT"}));
-    let (done, text) = shop.run(&["queue", "retry", task["id"].as_str().unwrap()]);
-    assert!(done, "{text}");
-    shop.settle().await;
-    assert_eq!(target(&shop.order()["rate"]["currency"]), sim.currency(*main, "KZT").to_string());
 }

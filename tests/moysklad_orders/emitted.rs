@@ -1,10 +1,11 @@
 //! What subscribers are told of orders, customers, goods and stock.
 
-use super::{Shop, hook_url, id, rows};
+use super::{Shop, hook_url, id, rows, target};
 use crate::support::moysklad::Weather;
 use crate::support::observe::{counts, emission, emitted};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[tokio::test]
 async fn an_order_is_told_once_as_created_confirmed_and_cancelled() {
@@ -54,6 +55,27 @@ async fn goods_customers_and_purchases_are_told_by_ids_and_names_of_fields() {
     assert_eq!(updated["data"]["updated_fields"], json!(["name"]));
     let customer = emission(gateway, "customer.updated").await.to_string();
     assert!(customer.contains("phone") && !customer.contains("anna@"), "{customer}");
+}
+
+#[tokio::test]
+async fn mains_copy_of_a_childs_organization_is_no_new_customer() {
+    let shop = Shop::start_with(|_, mut settings| {
+        settings["counterparty"] = "real".into();
+        settings
+    })
+    .await;
+    shop.sim.header_support(false);
+    shop.sim.hook(shop.main, "counterparty", "CREATE", &hook_url());
+    // The webhook comes after the reply.
+    shop.sim.weather(Weather { delay: Duration::from_secs(1), ..Weather::default() });
+    let (_, tea) = shop.product("Tea").await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
+    shop.create("purchaseorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    let whose: uuid::Uuid = target(&shop.order()["agent"]).parse().unwrap();
+    let told = shop.sim.deliveries().iter().filter(|delivery| delivery.account == shop.main).count();
+    assert!(told > 0, "main told of it");
+    assert_eq!(emitted(&shop.gateway, &whose.to_string()).await, counts(&[]));
 }
 
 #[tokio::test]

@@ -80,3 +80,18 @@ async fn a_delete_leaves_a_trace_in_the_sync_log() {
     let (done, text) = shop.run(&["--json", "queue", "daily"]);
     assert!(done && text.contains(&shop.child.to_string()), "{text}");
 }
+
+#[tokio::test]
+async fn what_main_has_deleted_is_not_made_again_to_say_that_it_does_not_count() {
+    let shop = Shop::start().await;
+    let source = document(&shop, "customerorder", true).await;
+    shop.settle().await;
+    shop.sim.person(shop.main).delete("customerorder", id(&shop.order())).unwrap();
+    shop.sim.edit_in(shop.child, "customerorder", source, json!({"applicable": false}));
+    shop.settle().await;
+    assert!(shop.orders().is_empty());
+    assert_eq!(
+        shop.outcomes().await.last().unwrap(),
+        "not applicable, and gone from main: not created again"
+    );
+}

@@ -119,12 +119,17 @@ async fn no_more_lines_are_changed_in_a_minute_than_an_account_survives() {
     let order = shop.create("customerorder", shop.document(first.into(), json!({})));
     let path = format!("/entity/customerorder/{order}/positions");
     // More lines than one request can hold.
-    sim.person(*child).request(&Method::POST, &path, &json!([line(1001)])).unwrap();
+    sim.person(*child).request(&Method::POST, &path, &json!([line(1001), line(1002)])).unwrap();
     shop.settle().await;
     let writes = || sim.writes(*main).iter().filter(|write| write.method == Method::PUT).count();
     let before = writes();
     let page = sim.person(*child).request(&Method::GET, &path, &Value::Null).unwrap();
-    let lines = &page["rows"].as_array().unwrap()[..63];
+    let rows = page["rows"].as_array().unwrap();
+    // One goes: it is not forgotten while the others are changed.
+    sim.weather(Weather { lose: 1.0, ..Weather::default() });
+    let gone = format!("{path}/{}", rows[99]["id"].as_str().unwrap());
+    sim.person(*child).request(&Method::DELETE, &gone, &Value::Null).unwrap();
+    let lines = &rows[..63];
     for (n, line) in lines.iter().enumerate() {
         // Only the last of them is told of, so that one task finds them all.
         let lose = if n == lines.len() - 1 { 0.0 } else { 1.0 };
@@ -139,5 +144,6 @@ async fn no_more_lines_are_changed_in_a_minute_than_an_account_survives() {
     shop.due_now().await;
     shop.settle().await;
     assert_eq!(writes() - before, 63);
+    assert_eq!(shop.order()["positions"]["meta"]["size"], 1001);
     assert_eq!(shop.order()["sum"], shop.source(order)["sum"]);
 }

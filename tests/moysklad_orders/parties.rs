@@ -56,6 +56,28 @@ async fn a_person_whom_main_does_not_know_is_made_once() {
 }
 
 #[tokio::test]
+async fn what_stands_where_a_telephone_number_or_an_address_should_makes_no_two_people_one() {
+    let shop = shop().await;
+    let before = shop.sim.entities(shop.main, "counterparty").len();
+    let (_, tea) = shop.product("Tea").await;
+    for (name, phone, email) in
+        [("Anna", "-", "none"), ("Boris", "-", "none"), ("Clara", "нет", "-"), ("Dmitri", "0", "-")]
+    {
+        let person = json!({"name": name, "companyType": "individual", "phone": phone, "email": email});
+        let agent = shop.sim.create_in(shop.child, "counterparty", person);
+        let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
+        let agent = json!({"agent": shop.sim.reference(shop.child, "counterparty", agent)});
+        shop.create("customerorder", shop.document(lines, agent));
+        shop.settle().await;
+    }
+    assert_eq!(shop.sim.entities(shop.main, "counterparty").len(), before + 4);
+    let mut agents: Vec<String> = shop.orders().iter().map(|order| target(&order["agent"])).collect();
+    agents.sort();
+    agents.dedup();
+    assert_eq!(agents.len(), 4, "each has an order of his own");
+}
+
+#[tokio::test]
 async fn two_of_main_that_fit_are_a_question_for_a_person() {
     let shop = shop().await;
     for name in ["One", "Two"] {

@@ -78,15 +78,3 @@ async fn a_state_that_came_back_can_be_undone_in_the_child() {
         "as when it was last brought over, and news all the same"
     );
 }
-
-#[tokio::test]
-async fn a_copy_that_is_made_anew_is_in_the_childs_state() {
-    let (shop, order) = ordered(|_| {}).await;
-    shop.set_state(shop.child, order, "Подтвержден");
-    shop.settle().await;
-    shop.sim.person(shop.main).delete("customerorder", id(&shop.order())).unwrap();
-    shop.settle().await;
-    shop.sim.edit_in(shop.child, "customerorder", order, json!({"description": "still wanted"}));
-    shop.settle().await;
-    assert_eq!(shop.state(shop.main, id(&shop.order())), "Подтвержден");
-}

@@ -1,10 +1,12 @@
 //! Limits, failures and dead tokens: what concerns one account does not concern another.
 
-use super::{Franchise, MAIN_TOKEN, account_path};
+use super::{Franchise, MAIN_TOKEN, ORIGIN, account_path, hook_url, id_of};
 use crate::support::moysklad::Fault;
+use crate::support::wait;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_slow_child_holds_nobody() {
@@ -152,4 +154,101 @@ async fn work_survives_a_sigkill_and_is_done_once() {
     franchise.settle().await;
     assert_eq!(franchise.sim.by_external_code(kazan, "k")["name"], "Kettle");
     assert_eq!(franchise.sim.products(kazan).len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_another_account_stops_its_account_and_archives_nothing() {
+    let franchise = Franchise::start().await;
+    let Franchise { gateway, sim, main, children: [kazan, _] } = &franchise;
+    let id = franchise.create(json!({"name": "Kettle", "externalCode": "k"})).await;
+    let stranger = sim.account("stranger-canary-90b1", &["Retail"], &["RUB"]);
+    let theirs = sim.create(stranger, json!({"name": "Theirs", "externalCode": "theirs"}));
+    let put = async |token: &str| {
+        let body = json!({"name": "Head office", "role": "main", "access_token": token});
+        assert_eq!(gateway.admin("PUT", &account_path(*main), &body).await.0, 200);
+    };
+    put("stranger-canary-90b1").await;
+    let setup = gateway.command(&["webhook", "setup", "--account", &main.to_string()]);
+    let text = String::from_utf8_lossy(&setup.stdout).into_owned();
+    assert!(!setup.status.success() && text.contains(&format!("is that of account {stranger}")), "{text}");
+    // Told of what the token's account has, as by a sweep: nothing of it comes over.
+    put("stranger-canary-90b1").await;
+    franchise.notify(*main, theirs, "CREATE", "theirs").await;
+    wait::until("the account to be suspended", Duration::from_secs(20), || async {
+        (gateway.admin_get(&account_path(*main)).await["status"] == "suspended").then_some(())
+    })
+    .await;
+    assert_eq!(sim.products(*kazan).len(), 1);
+    put(MAIN_TOKEN).await;
+    franchise.edit(id, json!({"name": "Teapot"})).await;
+    assert_eq!(sim.by_external_code(*kazan, "k")["name"], "Teapot");
+}
+
+#[tokio::test]
+async fn goods_that_main_does_not_show_any_more_are_archived_only_if_somebody_says_that_they_are_deleted() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    let many: Vec<Value> =
+        (0..25).map(|n| json!({"name": format!("P{n}"), "externalCode": format!("p{n}")})).collect();
+    let ids = sim.person(*main).create_many("product", &many).unwrap();
+    franchise.settle().await;
+    franchise.unheard(|| sim.person(*main).delete_many("product", &ids).unwrap());
+    let archived = || sim.products(*kazan).iter().filter(|one| one["archived"] == true).count();
+    let tell = async |action: &str, ids: &[Uuid]| {
+        let event = |id: &Uuid| {
+            let href = format!("{}/entity/product/{id}", sim.base);
+            json!({"meta": {"type": "product", "href": href}, "action": action, "accountId": main})
+        };
+        let events: Vec<Value> = ids.iter().map(event).collect();
+        let path = format!("{}&requestId={action}", hook_url().replace(ORIGIN, ""));
+        let body = json!({"events": events}).to_string();
+        let reply =
+            franchise.gateway.http.post(franchise.gateway.url(&path)).body(body).send().await.unwrap();
+        assert_eq!(reply.status(), 200);
+        franchise.settle().await;
+    };
+    tell("UPDATE", &ids).await;
+    assert_eq!(archived(), 0);
+    let error = franchise.tasks(*kazan).await[0]["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("main does not show 25 of 25 products"), "{error}");
+    tell("DELETE", &ids).await;
+    assert_eq!(archived(), 25);
+}
+
+#[tokio::test]
+async fn one_that_fails_again_and_again_keeps_no_other_waiting() {
+    let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "1")]).await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    let codes = ["a", "b", "c"];
+    let goods = codes.map(|code| json!({"name": code, "externalCode": code}));
+    let ids = sim.person(*main).create_many("product", &goods).unwrap();
+    franchise.settle().await;
+    let own = id_of(&sim.by_external_code(*kazan, "b")).to_string();
+    sim.broken(*kazan, Some(&own));
+    for (id, code) in ids.iter().zip(codes) {
+        sim.edit(*main, *id, json!({"name": format!("{code} anew")}));
+    }
+    let name = |code: &str| sim.by_external_code(*kazan, code)["name"].clone();
+    wait::until("the others to be written", Duration::from_secs(60), || async {
+        (name("a") == "a anew" && name("c") == "c anew").then_some(())
+    })
+    .await;
+    let list = format!("/api/v1/sync-changes?account={kazan}&status=waiting");
+    wait::until("the one to wait, visibly", Duration::from_secs(60), || async {
+        let page = franchise.gateway.admin_get(&list).await;
+        let [one] = page["items"].as_array().unwrap().as_slice() else { return None };
+        (one["main_id"] == json!(ids[1]) && one["error"].as_str()?.contains("500")).then_some(())
+    })
+    .await;
+    // And keeps none waiting that comes later.
+    franchise.sim.edit(*main, ids[0], json!({"name": "a once more"}));
+    wait::until("a later change", Duration::from_secs(30), || async {
+        (name("a") == "a once more").then_some(())
+    })
+    .await;
+    sim.broken(*kazan, None);
+    wait::until("the one to come by itself", Duration::from_secs(60), || async {
+        (name("b") == "b anew").then_some(())
+    })
+    .await;
 }

@@ -192,7 +192,7 @@ pub(super) fn postback(
     check: &Check<'_>,
 ) -> Result<(), Unproven> {
     // Spliced into JSON, a body that is more or less than one JSON value could change the question.
-    if scene.json().is_none() {
+    if !scene.is_json() {
         check.step("question", false, || "the body is not JSON".to_owned());
         return Err(Unproven::Malformed);
     }

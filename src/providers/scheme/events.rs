@@ -64,11 +64,9 @@ fn readable(event: &Event, scene: &Scene<'_>) -> Result<Bytes, Unreadable> {
     if let Some(reference) = &event.r#in
         && let Some(text) = scene.value(reference, Moment::default()).map(Cow::into_owned)
     {
-        scene.look_into(&text);
-        return match scene.json() {
-            Some(_) => Ok(text.into()),
-            None => Err(Unreadable(format!("{reference} is not JSON"))),
-        };
+        let text = Bytes::from(text);
+        scene.look_into(text.clone());
+        return if scene.is_json() { Ok(text) } else { Err(Unreadable(format!("{reference} is not JSON"))) };
     }
     match event.format {
         Format::Any => {}
@@ -77,7 +75,7 @@ fn readable(event: &Event, scene: &Scene<'_>) -> Result<Bytes, Unreadable> {
         }
         Format::Json => {
             let text = json::text(body)?;
-            if scene.json().is_none() {
+            if !scene.is_json() {
                 json::read::<serde::de::IgnoredAny>(text, "JSON")?;
                 return Err(Unreadable("not valid JSON".to_owned()));
             }

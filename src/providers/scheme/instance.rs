@@ -1,6 +1,7 @@
 //! Instances of schemes: a table over the scheme that it names, over the environment.
 
 use super::load::{Scheme, Tables, load_builtin};
+use super::pointers::Pointers;
 use super::table::{Param, ParamEntry, SecretEntry, Table};
 use super::{SchemeError, SchemeProvider, Secret, keys, rules};
 use crate::config::Source;
@@ -120,6 +121,7 @@ impl Tables {
                 replay: replay.or(by_scheme).unwrap_or(Replay::Off),
                 tolerance: self.tolerance(name, &prefix, own, source)?,
                 learning,
+                pointers: Pointers::of(&table),
                 table: Arc::new(table),
             },
         }))
@@ -175,6 +177,7 @@ impl Tables {
             replay,
             tolerance: own.and_then(|own| own.tolerance_seconds),
             learning: true,
+            pointers: Pointers::of(&table),
             table: Arc::new(table),
         })
     }

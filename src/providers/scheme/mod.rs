@@ -10,6 +10,7 @@ mod handshake;
 mod instance;
 mod keys;
 mod load;
+mod pointers;
 mod proof_table;
 mod reference;
 mod rules;
@@ -35,6 +36,7 @@ use super::{
 };
 use chrono::{DateTime, Utc};
 use keys::Key;
+use pointers::Pointers;
 use scene::{Params, Scene};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ use table::{Table, Verify};
 pub struct SchemeProvider {
     name: String,
     table: Arc<Table>,
+    pointers: Pointers,
     secrets: Vec<Secret>,
     params: Params,
     registered_url: Option<String>,
@@ -61,6 +64,10 @@ struct Secret {
 }
 
 impl SchemeProvider {
+    fn scene<'a>(&'a self, request: &'a RawRequest<'a>) -> Scene<'a> {
+        Scene::new(request, &self.params, &self.pointers)
+    }
+
     /// The way to prove that counts for this request and secret, and its place in the table.
     fn rule(&self, scene: &Scene<'_>, secret: Option<&SecretString>) -> Option<(&Verify, usize)> {
         let rules = self.table.verify.iter().map(toml::Spanned::get_ref);
@@ -123,12 +130,12 @@ impl Provider for SchemeProvider {
     }
 
     fn verify<'a>(&self, request: &'a RawRequest<'a>, check: &Check<'_>) -> Result<Proof<'a>, Unproven> {
-        let scene = Scene::new(request, &self.params);
+        let scene = self.scene(request);
         self.prove(&scene, check).map(|index| Proof::new(request, check.now, index))
     }
 
     fn parse(&self, proof: &Proof<'_>) -> Result<Parsed, Unreadable> {
-        let scene = Scene::new(proof.request(), &self.params);
+        let scene = self.scene(proof.request());
         match &self.table.event {
             Some(event) => events::read(event.get_ref(), self.replay, &scene),
             None => Err(Unreadable("the scheme says nothing of its events".to_owned())),
@@ -139,7 +146,7 @@ impl Provider for SchemeProvider {
         if self.table.handshake.is_empty() {
             return Handshook::NotOne;
         }
-        let scene = Scene::new(request, &self.params);
+        let scene = self.scene(request);
         let secret = self.secrets.first().map(|secret| &secret.value);
         let prove = || self.prove(&scene, check).map(|_| ());
         match handshake::answer(&self.table.handshake, &scene, secret, self.learning, check, prove) {

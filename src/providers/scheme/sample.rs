@@ -139,7 +139,7 @@ fn sign(
         path: &path,
         ..RawRequest::post(&unsigned.query, headers.collect(), &body)
     };
-    let scene = scene::Scene::new(&request, &provider.params);
+    let scene = provider.scene(&request);
     let secret = provider.secrets.first().map(|secret| &secret.value);
     let Some((rule, at)) = provider.rule(&scene, secret) else {
         return Err("no rule of the scheme fits the sample".to_owned());

@@ -1,10 +1,12 @@
 //! The values of one request, found when a reference asks for them.
 
+use super::pointers::{Picked, Pointers};
 use super::reference::{Reference, Text};
 use crate::providers::proof::{self, Hash};
 use crate::providers::{RawRequest, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -22,8 +24,11 @@ const MAX_FIELDS: usize = 1000;
 pub(super) struct Scene<'a> {
     pub(super) request: &'a RawRequest<'a>,
     pub(super) params: &'a Params,
+    pointers: &'a Pointers,
     /// The JSON text that `json:` points into, where it is not the body.
-    inner: OnceCell<Option<Value>>,
+    inner: OnceCell<Bytes>,
+    picked: OnceCell<Option<Picked>>,
+    tree: OnceCell<Option<Value>>,
     form: OnceCell<Vec<(String, String)>>,
 }
 
@@ -47,18 +52,45 @@ pub(super) struct Moment<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn new(request: &'a RawRequest<'a>, params: &'a Params) -> Self {
-        Self { request, params, inner: OnceCell::new(), form: OnceCell::new() }
+    /// `pointers`: what is asked for mostly; anything else is found as well, but costs a tree of the whole body.
+    pub(super) fn new(request: &'a RawRequest<'a>, params: &'a Params, pointers: &'a Pointers) -> Self {
+        let (inner, picked, tree) = Default::default();
+        Self { request, params, pointers, inner, picked, tree, form: OnceCell::new() }
     }
 
     /// Lets `json:` point into this text instead of the body. Only before the first look at either.
-    pub(super) fn look_into(&self, text: &[u8]) {
-        let _ = self.inner.set(read_json(text));
+    pub(super) fn look_into(&self, text: Bytes) {
+        if self.picked.get().is_none() && self.tree.get().is_none() {
+            let _ = self.inner.set(text);
+        }
     }
 
-    /// The body as JSON, if it is JSON.
+    /// The body as a tree of JSON, if it is JSON.
     pub(super) fn json(&self) -> Option<&Value> {
-        self.inner.get_or_init(|| read_json(self.request.body)).as_ref()
+        self.tree.get_or_init(|| read_json(self.text_of_json())).as_ref()
+    }
+
+    /// Whether the body is JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.picked().is_some() || self.json().is_some()
+    }
+
+    /// What is at this pointer in the body.
+    pub(super) fn json_at(&self, pointer: &str) -> Option<&Value> {
+        if let Some(place) = self.pointers.place(pointer)
+            && let Some(picked) = self.picked()
+        {
+            return picked.at(place);
+        }
+        self.json()?.pointer(pointer)
+    }
+
+    fn picked(&self) -> Option<&Picked> {
+        self.picked.get_or_init(|| self.pointers.read(self.text_of_json())).as_ref()
+    }
+
+    fn text_of_json(&self) -> &[u8] {
+        self.inner.get().map_or(&self.request.body[..], |text| &text[..])
     }
 
     /// Whether the body says that it is a form.
@@ -101,9 +133,9 @@ impl<'a> Scene<'a> {
             // A body that is no form would be left out of what is signed.
             Reference::FormSorted if !self.is_form() && !request.body.is_empty() => return None,
             Reference::FormSorted => Cow::Owned(sorted(self.form())),
-            Reference::Json(pointer) => owned(scalar(self.json()?.pointer(pointer)?)?),
-            Reference::Item(pointer) => owned(scalar(at.item?.1.pointer(pointer)?)?),
-            Reference::Around(pointer) => owned(scalar(at.around?.pointer(pointer)?)?),
+            Reference::Json(pointer) => scalar(self.json_at(pointer)?)?,
+            Reference::Item(pointer) => scalar(at.item?.1.pointer(pointer)?)?,
+            Reference::Around(pointer) => scalar(at.around?.pointer(pointer)?)?,
             Reference::Unique => owned(Uuid::now_v7().to_string()),
             Reference::JsonKeyBeside(name) => {
                 Cow::Borrowed(self.json()?.as_object()?.keys().find(|key| *key != name)?.as_bytes())
@@ -176,11 +208,11 @@ fn owned<'a>(text: String) -> Cow<'a, [u8]> {
 }
 
 /// Text as it is, a number as it was written, anything else as JSON; null counts as absent.
-fn scalar(value: &Value) -> Option<String> {
+fn scalar(value: &Value) -> Option<Cow<'_, [u8]>> {
     match value {
         Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        Value::String(text) => Some(Cow::Borrowed(text.as_bytes())),
+        other => Some(owned(other.to_string())),
     }
 }
 

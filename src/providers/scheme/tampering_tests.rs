@@ -60,7 +60,7 @@ fn used<'p>(provider: &'p SchemeProvider, sample: &SignedSample) -> Option<&'p V
     let lines = names.iter().zip(&sample.headers).map(|(name, header)| (name.as_str(), header.1.as_bytes()));
     let request =
         RawRequest { method: &sample.method, ..RawRequest::post(&sample.query, lines.collect(), &body) };
-    let scene = super::scene::Scene::new(&request, &provider.params);
+    let scene = provider.scene(&request);
     provider.rule(&scene, provider.secrets.first().map(|secret| &secret.value)).map(|(rule, _)| rule)
 }
 

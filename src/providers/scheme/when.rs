@@ -44,11 +44,11 @@ impl When {
                 scene.params.get(name).is_some_and(|given| given.expose_secret() == value)
             })
             && self.json.iter().all(|(pointer, wanted)| {
-                let found = scene.json().and_then(|json| json.pointer(pointer));
+                let found = scene.json_at(pointer);
                 found.is_some_and(|found| same(found, wanted))
             })
             && self.json_has.iter().all(|pointer| {
-                let found = scene.json().and_then(|json| json.pointer(pointer));
+                let found = scene.json_at(pointer);
                 found.is_some_and(|found| !found.is_null())
             })
     }

@@ -40,6 +40,8 @@ pub(super) struct Account {
     pub(super) attributes: BTreeMap<&'static str, Vec<Attribute>>,
     pub(super) states: BTreeMap<&'static str, Vec<State>>,
     pub(super) dictionaries: Vec<(Uuid, String)>,
+    /// Bank accounts, and whose they are.
+    pub(super) bank_accounts: HashMap<Uuid, Uuid>,
     pub(super) hooks: Vec<Hook>,
     pub(super) stock_hooks: Vec<StockHook>,
     /// By assortment and store; and when it last changed, in Moscow's time.
@@ -147,6 +149,7 @@ impl Account {
             attributes: BTreeMap::new(),
             states: BTreeMap::new(),
             dictionaries: Vec::new(),
+            bank_accounts: HashMap::new(),
             hooks: Vec::new(),
             stock_hooks: Vec::new(),
             stock: BTreeMap::new(),

@@ -24,6 +24,7 @@ impl Account {
             self.set(entity, name, field, value)?;
         }
         check_vat(entity)?;
+        self.check_bank_accounts(entity)?;
         if kind.keyword == "productfolder" {
             self.check_cycle(entity)?;
         }
@@ -61,6 +62,11 @@ impl Account {
                 set_or_clear(&mut entity.fields, name, value);
             }
             (Field::Packs, Value::Array(packs)) => self.replace_packs(entity, packs)?,
+            // Below its owner, not below its kind.
+            (Field::Reference(["account"]), Value::Object(_)) => {
+                self.reference_to(&["account"], value, name)?;
+                entity.fields.insert(name.to_owned(), value.clone());
+            }
             (Field::Reference(kinds), Value::Object(_)) => {
                 let id = self.reference_to(kinds, value, name)?;
                 let keyword = value["meta"]["type"].as_str().unwrap_or_default().to_owned();

@@ -114,6 +114,8 @@ pub enum Fault {
     DropAfterCommit,
     /// The connection breaks and nothing was done.
     DropBefore,
+    /// The connection breaks, and only after this time it is done: the real one may be at work for 300 seconds.
+    DoneLate(Duration),
 }
 
 /// Chance that can be replayed from its seed.

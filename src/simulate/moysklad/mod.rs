@@ -260,6 +260,11 @@ impl Simulator {
         self.change(account, |account| account.traffic.faults.push_back((method, fault)));
     }
 
+    /// Writes of the account that name this text, in path or body, are answered 500 from now on; `None`: no more.
+    pub fn broken(&self, account: Uuid, text: Option<&str>) {
+        self.change(account, |account| account.traffic.broken = text.map(str::to_owned));
+    }
+
     /// Every request of the account takes this long from now on.
     pub fn latency(&self, account: Uuid, latency: Duration) {
         self.change(account, |account| account.traffic.latency = latency);

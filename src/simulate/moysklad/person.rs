@@ -109,6 +109,20 @@ impl Person<'_> {
         Ok((dictionary, elements?))
     }
 
+    /// Ships this much of a line of a document, which nobody can remove then (1023); nothing is told of it.
+    pub fn ship(&self, document: Uuid, line: Uuid, quantity: Decimal) -> Result<(), Refused> {
+        let mut world = self.simulator.shared.world();
+        let index = world.index(self.account).ok_or_else(Refused::unknown)?;
+        world.accounts[index].ship(document, line, quantity)
+    }
+
+    /// A new bank account of a counterparty or organization; gives the reference to it that documents take.
+    pub fn add_bank_account(&self, kind: &str, owner: Uuid) -> Result<Value, Refused> {
+        let mut world = self.simulator.shared.world();
+        let index = world.index(self.account).ok_or_else(Refused::unknown)?;
+        Ok(world.accounts[index].add_bank_account(kind, owner))
+    }
+
     /// Sets what a store has of something, and tells the webhooks of stock.
     pub fn set_stock(&self, assortment: Uuid, store: Uuid, quantity: Decimal) {
         let shared = &self.simulator.shared;

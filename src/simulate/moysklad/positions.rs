@@ -34,6 +34,16 @@ impl Account {
             }
             document.parts.push(part);
         }
+        let gone = old.iter().filter(|old| !document.parts.iter().any(|part| part.id == old.id));
+        gone.into_iter().try_for_each(check_unshipped)
+    }
+
+    /// Another document, such as a shipment, uses this much of a line.
+    pub(super) fn ship(&mut self, document: Uuid, line: Uuid, quantity: Decimal) -> Result<(), Refused> {
+        let mut document = self.get(document).cloned().ok_or_else(Refused::unknown)?;
+        let line = document.parts.iter_mut().find(|part| part.id == line).ok_or_else(Refused::unknown)?;
+        line.fields.insert("shipped".to_owned(), json::decimal_value(quantity));
+        self.put(document);
         Ok(())
     }
 
@@ -196,6 +206,11 @@ impl Account {
         shown.extend(part.fields.clone());
         Value::Object(shown)
     }
+}
+
+/// A line that a linked document uses stays (1023).
+pub(super) fn check_unshipped(part: &Part) -> Result<(), Refused> {
+    if decimal(part.fields.get("shipped")).is_zero() { Ok(()) } else { Err(Refused::new(412, 1023)) }
 }
 
 /// The id that a line in a body has, by itself or in its `meta`.

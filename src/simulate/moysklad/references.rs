@@ -1,6 +1,6 @@
 //! Whether what a body refers to is this account's own.
 
-use super::account::Account;
+use super::account::{Account, Entity};
 use super::json;
 use super::kind::kind;
 use super::refused::Refused;
@@ -57,6 +57,9 @@ impl Account {
                     .and_then(|(kind, id)| self.find(kind, id).ok())
                     .is_some_and(|entity| entity.parts.iter().any(|part| part.id == id))
             }
+            ("account", ["entity", "counterparty" | "organization", owner, "accounts", _]) => {
+                self.bank_accounts.get(&id).is_some_and(|known| known.to_string() == *owner)
+            }
             ("webhook", ["entity", "webhook", _]) => self.hooks.iter().any(|hook| hook.id == id),
             ("webhookstock", ["entity", "webhookstock", _]) => {
                 self.stock_hooks.iter().any(|hook| hook.id == id)
@@ -71,6 +74,25 @@ impl Account {
             _ => return Err(Refused::new(412, 2024)),
         };
         if known { Ok((keyword, id)) } else { Err(Refused::unknown()) }
+    }
+
+    /// A new bank account of a counterparty or organization, as a reference.
+    pub(super) fn add_bank_account(&mut self, kind: &str, owner: Uuid) -> Value {
+        let id = self.mint();
+        self.bank_accounts.insert(id, owner);
+        json::meta(&format!("{}/accounts/{id}", self.href(kind, owner)), "account")
+    }
+
+    /// A document's bank accounts are those of its organization (17000) and of its agent (17001).
+    pub(super) fn check_bank_accounts(&self, document: &Entity) -> Result<(), Refused> {
+        let sides = [("organization", "organizationAccount", 17000), ("agent", "agentAccount", 17001)];
+        for (side, name, code) in sides {
+            let Some(account) = document.fields.get(name).and_then(json::id_of) else { continue };
+            if self.bank_accounts.get(&account) != document.fields.get(side).and_then(json::id_of).as_ref() {
+                return Err(Refused::field(412, code, name));
+            }
+        }
+        Ok(())
     }
 
     /// A reference to one of these kinds.

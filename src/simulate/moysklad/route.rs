@@ -4,7 +4,7 @@ use super::account::{Account, Part};
 use super::json;
 use super::kind::{Field, Kind, kind};
 use super::list::Query;
-use super::positions::part_id;
+use super::positions::{check_unshipped, part_id};
 use super::refused::Refused;
 use super::write::Batch;
 use reqwest::Method;
@@ -230,7 +230,10 @@ impl Account {
     ) -> Result<Reply, Refused> {
         let before = self.find(kind, id)?.clone();
         let mut after = before.clone();
-        self.check_references(body)?;
+        let is_delete = rest == ["delete"];
+        if !is_delete {
+            self.check_references(body)?;
+        }
         let is_bundle = kind.keyword == "bundle";
         if is_bundle && *method != Method::GET {
             self.check_unused(&before)?;
@@ -239,6 +242,7 @@ impl Account {
             let place = before.parts.iter().position(|part| Some(part.id) == id);
             place.ok_or_else(Refused::unknown)
         };
+        let mut status = 200;
         let reply = match (method, rest) {
             (&Method::GET, []) => return Ok(ok(self.list_parts(&before, query))),
             (&Method::POST, []) => {
@@ -259,11 +263,15 @@ impl Account {
                 Value::Array(shown)
             }
             (&Method::POST, ["delete"]) => {
-                for item in body.as_array().ok_or(Refused::new(400, 2005))? {
-                    let place = place_of(part_id(item))?;
-                    after.parts.retain(|part| part.id != before.parts[place].id);
-                }
-                json!([])
+                let items = body.as_array().ok_or(Refused::new(400, 2005))?;
+                let batch = self.batch(items, |_, item| {
+                    let part = &before.parts[place_of(part_id(item))?];
+                    check_unshipped(part)?;
+                    after.parts.retain(|other| other.id != part.id);
+                    Ok(json!({"info": format!("Сущность с UUID: {} успешно удалена", part.id)}))
+                });
+                status = batch.status;
+                batch.body
             }
             (method, [part]) => {
                 let place = place_of(part.parse().ok())?;
@@ -281,7 +289,7 @@ impl Account {
                         shown
                     }
                     Method::DELETE => {
-                        after.parts.remove(place);
+                        check_unshipped(&after.parts.remove(place))?;
                         Value::Null
                     }
                     _ => return Err(Refused::new(405, 1039)),
@@ -293,7 +301,7 @@ impl Account {
             return Err(Refused::field(412, 29000, "components"));
         }
         self.changed(&before, after);
-        Ok(ok(reply))
+        Ok((status, reply))
     }
 
     fn new_part(

@@ -127,13 +127,22 @@ async fn answer(shared: &Arc<Shared>, account: usize, principal: usize, request:
         let answer = match fault {
             Some(Fault::Status(status, code)) => Refused::new(status, code).into(),
             Some(Fault::DropBefore) => Refused::empty(500).into(),
+            Some(Fault::DoneLate(after)) => {
+                let (shared, request) = (shared.clone(), request.clone());
+                actix_web::rt::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    let answer = shared.world().handle(account, &request);
+                    hooks::send(&shared, answer.notices);
+                });
+                Refused::empty(500).into()
+            }
             _ => shared.world().handle(account, request),
         };
         (answer, Duration::ZERO, fault)
     };
     count(shared, account, request, &answer);
     hooks::send(shared, answer.notices.clone());
-    if matches!(fault, Some(Fault::DropAfterCommit | Fault::DropBefore)) {
+    if matches!(fault, Some(Fault::DropAfterCommit | Fault::DropBefore | Fault::DoneLate(_))) {
         return HttpResponse::Ok().streaming(futures_util::stream::once(async {
             Err::<web::Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
         }));
@@ -147,7 +156,15 @@ fn fault(shared: &Shared, account: usize, request: &Request) -> Option<Fault> {
     let mut world = shared.world();
     let weather = world.weather;
     let by_chance = world.dice.fault(&weather);
-    world.accounts[account].traffic.take_fault(&request.method).or(by_chance)
+    let traffic = &mut world.accounts[account].traffic;
+    let names = |text: &String| {
+        request.method != Method::GET
+            && (request.path.contains(text) || String::from_utf8_lossy(&request.body).contains(text))
+    };
+    if traffic.broken.as_ref().is_some_and(names) {
+        return Some(Fault::Status(500, 1000));
+    }
+    traffic.take_fault(&request.method).or(by_chance)
 }
 
 fn count(shared: &Shared, account: usize, request: &Request, answer: &Answer) {

@@ -40,6 +40,8 @@ pub(super) struct Traffic {
     pub(super) peak_in_flight: usize,
     pub(super) latency: Duration,
     pub(super) faults: VecDeque<(Method, Fault)>,
+    /// Writes that name this text are answered 500.
+    pub(super) broken: Option<String>,
     /// When, status, code.
     refusals: VecDeque<(Instant, u16, u64)>,
     puts: VecDeque<(Instant, Uuid)>,

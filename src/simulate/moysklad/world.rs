@@ -46,7 +46,7 @@ pub(super) struct World {
 }
 
 /// A request, read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
     /// Below the base.

@@ -304,7 +304,7 @@ impl Account {
         }))
     }
 
-    fn batch(
+    pub(super) fn batch(
         &mut self,
         items: &[Value],
         mut one: impl FnMut(&mut Self, &Value) -> Result<Value, Refused>,

@@ -5,6 +5,7 @@ mod error;
 pub(super) use error::ApiError;
 
 use crate::config::{Moysklad, MoyskladBans, Settings};
+use crate::nodes::{Nodes, Standing};
 use crate::queue::HandlerError;
 use crate::upstream::{Call, Policy, Reply, Thresholds, Upstream, UpstreamError};
 use error::{error_code, sort, sort_code, told};
@@ -28,7 +29,7 @@ const MOST_BYTES: usize = 32 << 20;
 /// Of a small request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// MoySklad ends a request after this time (error 1088).
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// The bucket refills over this time (`X-Lognex-Retry-TimeInterval`).
 const WINDOW: Duration = Duration::from_secs(3);
 
@@ -36,17 +37,24 @@ const WINDOW: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(super) struct Gateway {
     upstream: Upstream,
+    nodes: Nodes,
+    whole: Arc<Moysklad>,
     base: String,
     own_webhooks: HeaderValue,
     weight: u32,
 }
 
 impl Gateway {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, nodes: Nodes) -> Self {
         let moysklad = &settings.moysklad;
         let own_webhooks = webhook_prefix(&settings.receiver.app_url);
+        let whole = Arc::new(moysklad.clone());
+        let limits = whole.clone();
+        let limits = move |standing| share(&limits, standing).as_ref().map(policy);
         Self {
-            upstream: Upstream::new("moysklad", &moysklad.base_url, policy(moysklad)),
+            upstream: Upstream::shared("moysklad", &moysklad.base_url, policy(moysklad), &nodes, limits),
+            nodes,
+            whole,
             base: moysklad.base_url.as_str().trim_end_matches('/').to_owned(),
             // A URL is visible ASCII, so this cannot fail; the default keeps the write and loses only the muting.
             own_webhooks: HeaderValue::from_str(&own_webhooks).unwrap_or(HeaderValue::from_static("")),
@@ -54,10 +62,20 @@ impl Gateway {
         }
     }
 
+    /// What this process may use of MoySklad's limits now; `None`: nothing, so that work is left to others.
+    pub(super) fn share(&self) -> Option<Moysklad> {
+        share(&self.whole, self.nodes.standing()?)
+    }
+
+    /// Whether this process may make calls now.
+    pub(super) fn has_share(&self) -> bool {
+        self.nodes.standing().is_some_and(|standing| standing.rank < self.whole.shares())
+    }
+
     /// The API as the owner of this token sees it.
     pub(super) fn account(&self, id: Uuid, token: &SecretString) -> Result<AccountApi, ApiError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| ApiError::TokenRefused { account: id })?;
+            .map_err(|_| ApiError::TokenRefused { account: id, owner: None })?;
         authorization.set_sensitive(true);
         Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default() })
     }
@@ -78,6 +96,11 @@ pub fn is_accepted_prefix(app_url: &Url) -> bool {
     }
 }
 
+/// Where there are more processes than can have a share, the first ones have one.
+fn share(whole: &Moysklad, standing: Standing) -> Option<Moysklad> {
+    (standing.rank < whole.shares()).then(|| whole.clone().share(standing.of))
+}
+
 /// Whatever the bucket's form, no window of three seconds sees more than its units: the burst and what refills in
 /// that time add up to them.
 fn policy(settings: &Moysklad) -> Policy {
@@ -96,8 +119,8 @@ fn policy(settings: &Moysklad) -> Policy {
     }
 }
 
-/// Half of what brings a ban: other programs that use the token count too, and so does this gateway's other process, such
-/// as a command beside the server.
+/// Half of what brings a ban: other programs that use the token count, too, and so does what was counted before a process
+/// died or the shares changed.
 fn thresholds(bans: MoyskladBans) -> Thresholds {
     let half = |most: u32| (most / 2).max(1);
     Thresholds {
@@ -131,6 +154,17 @@ impl AccountApi {
 
     pub(super) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// Whether this came from the account that the token was set for. With the token of another account one catalogue would
+    /// be taken for the other. What MoySklad shares among all accounts names none.
+    pub(super) fn check_owner(&self, entity: &Value) -> Result<(), ApiError> {
+        match entity["accountId"].as_str().and_then(|id| id.parse().ok()) {
+            Some(owner) if owner != self.id => {
+                Err(ApiError::TokenRefused { account: self.id, owner: Some(owner) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Prefix of every href.
@@ -186,32 +220,54 @@ impl AccountApi {
         items: Vec<Value>,
     ) -> Result<Vec<Result<Value, ApiError>>, ApiError> {
         let safe = items.iter().all(|item| item.get("meta").is_some() || item.get("syncId").is_some());
-        let (count, body) = (items.len(), Value::Array(items));
-        let items_time = Duration::from_secs(count as u64);
-        let call = Call::new(Method::POST, route, path)
-            .timeout((TIMEOUT + items_time).min(LONGEST))
-            .header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone())
-            .json(&body);
-        let reply = match self.send(if safe { call.repeatable() } else { call }).await {
-            // Whether some failed items make the whole a 400 or a 200 is not documented: the form tells.
+        let call = Call::new(Method::POST, route, path);
+        let call = if safe { call.repeatable() } else { call };
+        let count = items.len();
+        match self.send_list(call, &Value::Array(items)).await? {
+            Value::Array(results) if results.len() == count => {
+                Ok(results.into_iter().map(|result| self.item(route, result)).collect())
+            }
+            _ => Err(HandlerError::Retry(format!("moysklad: {route} answered another list")).into()),
+        }
+    }
+
+    /// Deletes lines, at most 1,000, named by their `meta`; gives why some could not be deleted. What comes back for those
+    /// that were is not documented, so nothing is read of it.
+    pub(super) async fn delete_lines(
+        &self,
+        route: &'static str,
+        path: &str,
+        metas: Vec<Value>,
+    ) -> Result<Vec<ApiError>, ApiError> {
+        let call = Call::new(Method::POST, route, path);
+        let results = match self.send_list(call, &Value::Array(metas)).await? {
+            Value::Array(results) => results,
+            one => vec![one],
+        };
+        Ok(results.into_iter().filter_map(|result| self.item(route, result).err()).collect())
+    }
+
+    /// What became of the items of a list; null where nothing is said. Whether some failed items make the whole a 400 or
+    /// a 200 is not documented: the form tells.
+    async fn send_list(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
+        match self.send(self.written(call, body)).await {
+            Ok(reply) if reply.body.is_empty() => Ok(Value::Null),
             Err(UpstreamError::Status { upstream, route, status, body }) => {
                 match serde_json::from_slice(&body.0) {
-                    Ok(Value::Array(results)) => Value::Array(results),
-                    _ => return Err(sort(UpstreamError::Status { upstream, route, status, body }, self.id)),
+                    Ok(Value::Array(results)) => Ok(Value::Array(results)),
+                    _ => Err(sort(UpstreamError::Status { upstream, route, status, body }, self.id)),
                 }
             }
-            reply => reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id))?,
-        };
-        let results = match reply {
-            Value::Array(results) if results.len() == count => results,
-            _ => return Err(HandlerError::Retry(format!("moysklad: {route} answered another list")).into()),
-        };
-        let one = |result: Value| match error_code(&result) {
+            reply => reply.and_then(|reply| reply.json()).map_err(|error| sort(error, self.id)),
+        }
+    }
+
+    fn item(&self, route: &str, result: Value) -> Result<Value, ApiError> {
+        match error_code(&result) {
             None if result.get("errors").is_none() => Ok(result),
             code => Err(sort_code(None, code, format!("moysklad: an item of {route} was refused"), self.id)
                 .unwrap_or_else(|text| HandlerError::GiveUp(text).into())),
-        };
-        Ok(results.into_iter().map(one).collect())
+        }
     }
 
     /// Changes the fields of the body.
@@ -241,7 +297,11 @@ impl AccountApi {
     }
 
     async fn write(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
-        self.call(call.header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)).await
+        self.call(self.written(call, body)).await
+    }
+
+    fn written(&self, call: Call, body: &Value) -> Call {
+        call.timeout(time_for(body)).header(DISABLE_BY_PREFIX, self.gateway.own_webhooks.clone()).json(body)
     }
 
     async fn call(&self, call: Call) -> Result<Value, ApiError> {
@@ -259,6 +319,12 @@ impl AccountApi {
         // Boxed: it is large, and part of every future that makes a call.
         Box::pin(self.gateway.upstream.call(&principal, call)).await
     }
+}
+
+/// How long a write may take, by how many entities or lines it holds.
+fn time_for(body: &Value) -> Duration {
+    let items = body.as_array().or_else(|| body["positions"].as_array()).map_or(0, Vec::len);
+    (TIMEOUT + Duration::from_secs(items as u64)).min(LONGEST)
 }
 
 fn get(route: &'static str, path: &str, query: &[(&'static str, String)]) -> Call {
@@ -325,6 +391,36 @@ mod tests {
             );
             assert!(policy.burst >= request_weight);
             assert!(policy.units + policy.burst <= units_per_3s);
+        }
+    }
+
+    #[test]
+    fn a_write_may_take_as_long_as_what_it_holds_needs() {
+        let lines = |count: usize| Value::from(vec![json!({}); count]);
+        assert_eq!(time_for(&json!({"name": "x"})), TIMEOUT);
+        assert_eq!(time_for(&lines(20)), Duration::from_secs(50));
+        assert_eq!(time_for(&json!({"positions": lines(100)})), Duration::from_secs(130));
+        assert_eq!(time_for(&lines(1000)), LONGEST);
+    }
+
+    #[test]
+    fn processes_together_take_no_more_than_the_whole_and_those_without_a_share_nothing() {
+        let base_url = Url::parse("https://api.moysklad.ru/api/remap/1.2").unwrap();
+        let bans = MoyskladBans { equal_errors: 200, refusals: 200, puts: 100 };
+        for (units_per_3s, request_weight, parallel) in [(45, 1, 5), (45, 4, 5), (45, 4, 20), (11, 4, 5)] {
+            let webhook_tokens = vec![];
+            let base_url = base_url.clone();
+            let whole = Moysklad { webhook_tokens, base_url, units_per_3s, request_weight, parallel, bans };
+            for of in 1..30 {
+                let shares: Vec<Policy> =
+                    (0..of).filter_map(|rank| Some(policy(&share(&whole, Standing { of, rank })?))).collect();
+                assert!(!shares.is_empty());
+                let sum = |of_one: fn(&Policy) -> u32| shares.iter().map(of_one).sum::<u32>();
+                assert!(sum(|policy| policy.units + policy.burst) <= units_per_3s, "{of} {shares:?}");
+                assert!(shares.iter().map(|policy| policy.parallel).sum::<usize>() <= parallel);
+                assert!(sum(|policy| policy.thresholds.equal_failures) <= 100);
+                assert!(sum(|policy| policy.thresholds.writes_of_one) <= 50);
+            }
         }
     }
 

@@ -6,7 +6,11 @@ use super::{catalog, emitted, loops, orders, reconcile};
 use crate::config::Settings;
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::{Context, Event, Handler};
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How long what a sweep found waits for its account.
+const INACTIVE: Duration = Duration::from_secs(60);
 
 /// Makes tasks of MoySklad's events.
 #[derive(Debug, Clone)]
@@ -33,7 +37,9 @@ impl Handler for MoyskladHandler {
 
     async fn handle(&self, event: &Event, cx: &Context) -> Result<Outcome, HandlerError> {
         let unreadable = |what: &str| HandlerError::GiveUp(format!("the event has no readable {what}"));
-        let body: Body = serde_json::from_slice(&event.body).map_err(|_| unreadable("accountId"))?;
+        let Ok(body) = serde_json::from_slice::<Body>(&event.body) else {
+            return Ok(Outcome::ignored("it names no account"));
+        };
         let (entity_type, action) = event.event_type.split_once('.').ok_or_else(|| unreadable("type"))?;
         let action = Action::parse(action).ok_or_else(|| unreadable("action"))?;
         let entity_id: Uuid =
@@ -42,6 +48,12 @@ impl Handler for MoyskladHandler {
         let Some(account) = found else {
             return Ok(Outcome::ignored("unknown account"));
         };
+        let is_found = reconcile::is_found(&event.event_id);
+        if account.status != Status::Active && is_found {
+            // The next sweep begins where this one did and finds the same again, under the name of this event.
+            let reason = format!("the account is {}", account.status.as_str());
+            return Err(HandlerError::Defer { after: INACTIVE, reason });
+        }
         if account.status != Status::Active {
             return Ok(Outcome::ignored(format!("the account is {}", account.status.as_str())));
         }
@@ -53,7 +65,7 @@ impl Handler for MoyskladHandler {
             entity_id,
             updated_fields: body.updated_fields,
             uid: notice::uid(event.envelope.as_deref()),
-            told: body.told && reconcile::is_found(&event.event_id),
+            told: body.told && is_found,
             max_attempts: self.max_attempts,
         };
         if let Some(reason) = loops::refusal(&notice, cx).await? {

@@ -3,43 +3,38 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 /// Nobody is sent away for longer: the account may be quicker by then.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// How many tasks of one account run at once, and when the others may ask again.
-#[derive(Clone)]
-pub(super) struct Turns {
-    accounts: Arc<Mutex<HashMap<Uuid, Account>>>,
-    at_once: usize,
-    pace: Duration,
-}
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<HashMap<Uuid, Account>>>);
 
 struct Account {
-    free: Arc<Semaphore>,
+    /// One clone for each that runs.
+    running: Arc<()>,
     next: Instant,
 }
 
-impl Turns {
-    /// `pace`: how often one account can finish a task at best. Tasks that are sent away come back spread by it, so
-    /// that a long backlog is not claimed and sent away again and again.
-    pub(super) fn new(at_once: usize, pace: Duration) -> Self {
-        Self { accounts: Arc::default(), at_once, pace }
-    }
+/// The right to run, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Running(#[allow(dead_code, reason = "held, not looked at")] Arc<()>);
 
-    /// The right to run, until it is dropped; or how long to stay away.
-    pub(super) fn take(&self, account: Uuid) -> Result<OwnedSemaphorePermit, Duration> {
+impl Turns {
+    /// The right to run for one of `at_once`; or how long to stay away. `pace`: how often the account can finish a task at
+    /// best. Tasks that are sent away come back spread by it, so that a long backlog is not claimed and sent away again and
+    /// again.
+    pub(super) fn take(&self, account: Uuid, at_once: usize, pace: Duration) -> Result<Running, Duration> {
         let now = Instant::now();
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts
-            .entry(account)
-            .or_insert_with(|| Account { free: Arc::new(Semaphore::new(self.at_once)), next: now });
-        if let Ok(permit) = account.free.clone().try_acquire_owned() {
-            return Ok(permit);
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let account =
+            accounts.entry(account).or_insert_with(|| Account { running: Arc::default(), next: now });
+        if Arc::strong_count(&account.running) <= at_once {
+            return Ok(Running(account.running.clone()));
         }
-        account.next = (account.next.max(now) + self.pace).min(now + LONGEST);
+        account.next = (account.next.max(now) + pace).min(now + LONGEST);
         Err(account.next - now)
     }
 }
@@ -48,26 +43,30 @@ impl Turns {
 mod tests {
     use super::*;
 
+    const PACE: Duration = Duration::from_secs(1);
+
     #[test]
     fn a_full_account_sends_away_without_holding_another() {
-        let turns = Turns::new(2, Duration::from_secs(1));
+        let turns = Turns::default();
+        let take = |account| turns.take(account, 2, PACE);
         let (slow, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let first = turns.take(slow).unwrap();
-        let _second = turns.take(slow).unwrap();
-        assert!(turns.take(slow).is_err());
-        assert!(turns.take(other).is_ok());
+        let first = take(slow).unwrap();
+        let _second = take(slow).unwrap();
+        assert!(take(slow).is_err());
+        assert!(take(other).is_ok());
         drop(first);
-        assert!(turns.take(slow).is_ok());
+        assert!(take(slow).is_ok());
     }
 
     #[test]
     fn those_sent_away_come_back_one_after_another() {
-        let turns = Turns::new(1, Duration::from_secs(1));
-        let _running = turns.take(Uuid::nil()).unwrap();
-        let first = turns.take(Uuid::nil()).unwrap_err();
-        let second = turns.take(Uuid::nil()).unwrap_err();
+        let turns = Turns::default();
+        let take = || turns.take(Uuid::nil(), 1, PACE);
+        let _running = take().unwrap();
+        let first = take().unwrap_err();
+        let second = take().unwrap_err();
         assert!(second > first + Duration::from_millis(900), "{first:?} {second:?}");
-        let last = (0..100).map(|_| turns.take(Uuid::nil()).unwrap_err()).max().unwrap();
+        let last = (0..100).map(|_| take().unwrap_err()).max().unwrap();
         assert!(last <= LONGEST);
     }
 }

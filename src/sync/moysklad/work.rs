@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::{Pool, PooledConnection};
+use crate::nodes::Nodes;
 use crate::queue::HandlerError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,10 +56,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
+    pub(super) fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>, nodes: Nodes) -> Self {
         Self {
             pool,
-            gateway: Gateway::new(settings),
+            gateway: Gateway::new(settings, nodes),
             metadata: MetadataCache::default(),
             images: Downloads::new(&settings.moysklad.base_url),
             image_places: Arc::new(Semaphore::new(IMAGES_AT_ONCE)),

@@ -2,12 +2,13 @@
 
 use super::accounts::{self, Credentials, Role, Status};
 use super::api::ApiError;
-use super::turns::Turns;
+use super::turns::{Running, Turns};
 use super::work::{Pair, Work};
 use super::{catalog, emitted, images, orders};
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::Pool;
+use crate::nodes::Nodes;
 use crate::queue::{HandlerError, Job, Outcome};
 use crate::sync::tasks::{BLOCKED, SyncQueue, Task};
 use std::time::Duration;
@@ -15,6 +16,9 @@ use uuid::Uuid;
 
 /// A task of a suspended account looks again after this time, and at once when the account is active again.
 const SUSPENDED: Duration = Duration::from_secs(10 * 60);
+
+/// Tasks that were claimed when the share was lost look again after this time.
+const NO_SHARE: Duration = Duration::from_secs(1);
 
 /// Runs the tasks of `sync_queue`.
 #[derive(Clone)]
@@ -25,10 +29,23 @@ pub struct SyncTasks {
 
 impl SyncTasks {
     /// For these settings.
-    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
-        let moysklad = &settings.moysklad;
-        let pace = Duration::from_secs(3) * moysklad.request_weight / moysklad.units_per_3s;
-        Self { work: Work::new(settings, pool, master_key), turns: Turns::new(moysklad.parallel, pace) }
+    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>, nodes: Nodes) -> Self {
+        Self { work: Work::new(settings, pool, master_key, nodes), turns: Turns::default() }
+    }
+
+    fn turn(&self, task: &Task) -> Result<Running, HandlerError> {
+        // What it waits for beside its turn is what operators look for.
+        let defer = |after, reason: &str| HandlerError::Defer {
+            after,
+            reason: task.waits_for().unwrap_or(reason).to_owned(),
+        };
+        let Some(share) = self.work.gateway.share() else {
+            return Err(defer(NO_SHARE, "other nodes do the work"));
+        };
+        let pace = Duration::from_secs(3) * share.request_weight / share.units_per_3s;
+        self.turns
+            .take(task.account_id, share.parallel, pace)
+            .map_err(|after| defer(after, "other tasks of this account are running"))
     }
 
     /// What tasks may use, for work of another kind in the same process: clones share limits and caches.
@@ -53,9 +70,13 @@ impl SyncTasks {
         let Some(main) = main.filter(|main| main.account.role == Role::Main) else {
             return Ok(Err("the account no longer follows the main account that this comes from"));
         };
-        for side in [&main, &child] {
+        for side in [&child, &main] {
             match side.account.status {
                 Status::Active => {}
+                // What the child has sold meanwhile would never be told again.
+                Status::Inactive if side.account.role == Role::Main && orders::carries(task) => {
+                    return Err(switched_off(side.account.account_id));
+                }
                 Status::Inactive => {
                     return Ok(Err("an operator has made the account or its main account inactive"));
                 }
@@ -77,7 +98,7 @@ impl SyncTasks {
             Status::Suspended => return Err(suspended(id)),
         }
         match emitted::run(task, &account, &self.work).await {
-            Err(ApiError::TokenRefused { .. }) => Err(self.suspend(&account).await?),
+            Err(error @ ApiError::TokenRefused { .. }) => Err(self.suspend(&account, &error).await?),
             result => Ok(result?),
         }
     }
@@ -93,10 +114,10 @@ impl SyncTasks {
     }
 
     /// Stops everything for an account whose token MoySklad refuses, before the refusals get it banned.
-    async fn suspend(&self, refused: &Credentials) -> Result<HandlerError, HandlerError> {
+    async fn suspend(&self, refused: &Credentials, why: &ApiError) -> Result<HandlerError, HandlerError> {
         let id = refused.account.account_id;
         if accounts::suspend(&mut *self.work.pool.get().await?, refused).await? {
-            tracing::warn!(account = %id, "MoySklad refused the token: the account is suspended");
+            tracing::warn!(account = %id, "{why}: the account is suspended");
         }
         Ok(suspended(id))
     }
@@ -104,11 +125,12 @@ impl SyncTasks {
 
 #[async_trait::async_trait]
 impl Job<SyncQueue> for SyncTasks {
+    fn is_ready(&self) -> bool {
+        self.work.gateway.has_share()
+    }
+
     async fn run(&self, task: &Task) -> Result<Outcome, HandlerError> {
-        let _turn = self.turns.take(task.account_id).map_err(|after| HandlerError::Defer {
-            after,
-            reason: "other tasks of this account are running".to_owned(),
-        })?;
+        let _turn = self.turn(task)?;
         if emitted::takes(task) {
             return self.alone(task).await;
         }
@@ -117,9 +139,21 @@ impl Job<SyncQueue> for SyncTasks {
             Err(reason) => return Ok(Outcome::ignored(reason)),
         };
         match self.dispatch(task, &pair).await {
-            Err(ApiError::TokenRefused { account }) => Err(self.suspend(pair.credentials(account)).await?),
+            Err(error @ ApiError::TokenRefused { account, .. }) => {
+                Err(self.suspend(pair.credentials(account), &error).await?)
+            }
+            Err(ApiError::Unanswered { text, .. }) if orders::takes(task) => {
+                Err(orders::wait_out(&self.work, task, text).await?)
+            }
             result => Ok(result?),
         }
+    }
+}
+
+fn switched_off(main: Uuid) -> HandlerError {
+    HandlerError::Defer {
+        after: SUSPENDED,
+        reason: format!("{BLOCKED}: an operator has made main account {main} inactive; make it active again"),
     }
 }
 

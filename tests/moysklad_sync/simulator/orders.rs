@@ -127,3 +127,44 @@ async fn a_time_loses_its_seconds_and_the_bin_hides() {
         assert_eq!(api.refused(kind, json!({})).await, (412, 3000));
     }
 }
+
+#[tokio::test]
+async fn a_line_that_was_shipped_stays_and_the_others_of_a_list_go() {
+    for status in [200, 400] {
+        let api = api();
+        api.sim.rules(api.account, |rules| rules.partial_failure_status = status);
+        let product = api.at("product", api.create("product", json!({"name": "Kettle"})).await);
+        let line = |price: i64| json!({"assortment": product, "quantity": 1, "price": price});
+        let order = order(&api, json!([line(1), line(2), line(4)])).await;
+        let id: Uuid = order["id"].as_str().unwrap().parse().unwrap();
+        let path = format!("/entity/customerorder/{id}");
+        let rows = api.get(&format!("{path}/positions")).await["rows"].clone();
+        let shipped = rows[1]["id"].as_str().unwrap();
+        api.sim.person(api.account).ship(id, shipped.parse().unwrap(), 1.into()).unwrap();
+        let list = json!([{"id": rows[0]["id"]}, {"id": shipped}, {"id": Uuid::new_v4()}]);
+        let reply = api.send("POST", &format!("{path}/positions/delete"), &list).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+        assert!(reply.body[0]["info"].is_string(), "{}", reply.body);
+        assert_eq!(reply.body[1]["errors"][0]["code"], 1023);
+        assert_eq!(reply.body[2]["errors"][0]["code"], 1021);
+        assert_eq!(api.get(&path).await["sum"].to_string(), "6.0");
+        let without = json!({"positions": [{"id": rows[2]["id"]}]});
+        assert_eq!(api.send("PUT", &path, &without).await.code(), (412, 1023));
+    }
+}
+
+#[tokio::test]
+async fn a_bank_account_belongs_to_whose_it_is() {
+    let api = api();
+    let order = order(&api, json!([])).await;
+    let path = format!("/entity/customerorder/{}", order["id"].as_str().unwrap());
+    let agent = order["agent"]["meta"]["href"].as_str().unwrap().rsplit('/').next().unwrap();
+    let account =
+        api.sim.person(api.account).add_bank_account("counterparty", agent.parse().unwrap()).unwrap();
+    assert_eq!(api.send("PUT", &path, &json!({"organizationAccount": account})).await.code(), (412, 17000));
+    assert_eq!(api.send("PUT", &path, &json!({"agentAccount": account})).await.status, 200);
+    let other = counterparty(&api).await;
+    assert_eq!(api.send("PUT", &path, &json!({"agent": other})).await.code(), (412, 17001));
+    let with_it = json!({"agent": other, "agentAccount": null});
+    assert_eq!(api.send("PUT", &path, &with_it).await.status, 200);
+}

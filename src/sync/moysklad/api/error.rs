@@ -9,21 +9,43 @@ use uuid::Uuid;
 /// Too many requests are in flight, of this token or of all that use the account.
 const TOO_MANY_AT_ONCE: u64 = 1073;
 
+/// Why a request was never sent, as the transport says it.
+const CANNOT_CONNECT: &str = "cannot connect";
+
 /// What an error of the API means for the work.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::sync::moysklad) enum ApiError {
     /// The account's token is not (or no longer) good.
-    #[error("MoySklad refused the token of account {account}")]
+    #[error("{}", refused(*account, *owner))]
     TokenRefused {
         /// Whose.
         account: Uuid,
+        /// It is good, but this account's.
+        owner: Option<Uuid>,
     },
     /// The entity, or one that the body refers to, is not in this account.
     #[error("{0}")]
     NotFound(String),
+    /// No answer came, or that of a server in trouble (5xx): asked again later, it may go well.
+    #[error("{text}")]
+    Unanswered {
+        /// What was asked, and what came of it.
+        text: String,
+        /// Whether it may be at work on the request still, so that what it has now is not the end of it.
+        still: bool,
+    },
     /// Anything else.
     #[error(transparent)]
     Work(#[from] HandlerError),
+}
+
+fn refused(account: Uuid, owner: Option<Uuid>) -> String {
+    match owner {
+        None => format!("MoySklad refused the token of account {account}"),
+        Some(owner) => {
+            format!("the token of account {account} is that of account {owner}: set the right one")
+        }
+    }
 }
 
 impl ApiError {
@@ -32,6 +54,7 @@ impl ApiError {
         let text = match self {
             Self::TokenRefused { .. } => return Some(1056),
             Self::NotFound(text)
+            | Self::Unanswered { text, .. }
             | Self::Work(
                 HandlerError::Retry(text)
                 | HandlerError::GiveUp(text)
@@ -40,6 +63,11 @@ impl ApiError {
         };
         // As [`sort`] writes it.
         text.rsplit_once("(code ")?.1.strip_suffix(')')?.parse().ok()
+    }
+
+    /// Whether trying again changes nothing.
+    pub(in crate::sync::moysklad) fn is_final(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::Work(HandlerError::GiveUp(_)))
     }
 
     /// Whether MoySklad gave this code as the reason.
@@ -52,6 +80,7 @@ impl From<ApiError> for HandlerError {
     fn from(error: ApiError) -> Self {
         match error {
             ApiError::Work(error) => error,
+            ApiError::Unanswered { text, .. } => Self::Retry(text),
             ApiError::TokenRefused { .. } | ApiError::NotFound(_) => Self::GiveUp(error.to_string()),
         }
     }
@@ -67,11 +96,24 @@ pub(super) fn sort(error: UpstreamError, account: Uuid) -> ApiError {
     match sort_code(error.status(), code, error.to_string(), account) {
         Ok(sorted) => sorted,
         Err(text) if error.status() == Some(404) && says_missing => ApiError::NotFound(text),
+        Err(text) if is_unanswered(&error) => ApiError::Unanswered { text, still: is_open(&error) },
         Err(text) => ApiError::Work(match error.into() {
             HandlerError::Retry(_) => HandlerError::Retry(text),
             HandlerError::GiveUp(_) => HandlerError::GiveUp(text),
             defer @ HandlerError::Defer { .. } => defer,
         }),
+    }
+}
+
+fn is_unanswered(error: &UpstreamError) -> bool {
+    matches!(error, UpstreamError::Status { status: 500.., .. } | UpstreamError::Transport { .. })
+}
+
+/// Whether the request may be at work still: no answer came of it, or one of what stands before the server.
+fn is_open(error: &UpstreamError) -> bool {
+    match error {
+        UpstreamError::Transport { reason, .. } => *reason != CANNOT_CONNECT,
+        error => matches!(error.status(), Some(502 | 504)),
     }
 }
 
@@ -87,7 +129,7 @@ pub(super) fn sort_code(
         None => text,
     };
     Ok(match (status, code) {
-        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account },
+        (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account, owner: None },
         (_, Some(1021)) => ApiError::NotFound(text),
         // Too many at once (1073) comes without a time to wait.
         (Some(429), _) | (_, Some(1049 | TOO_MANY_AT_ONCE)) => {
@@ -137,7 +179,8 @@ mod tests {
         assert!(matches!(with_code(429, 1073), ApiError::Work(HandlerError::Defer { .. })));
         assert!(matches!(with_code(429, 1049), ApiError::Work(HandlerError::Defer { .. })));
         assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
-        assert!(matches!(with_code(503, 1074), ApiError::Work(HandlerError::Retry(_))));
+        assert!(matches!(with_code(503, 1074), ApiError::Unanswered { still: false, .. }));
+        assert!(matches!(with_code(504, 1088), ApiError::Unanswered { still: true, .. }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What main has deleted: the child keeps it in its archive, since documents may refer to it.
 
 use super::changes::{self, Change};
-use super::drain::{AT_ONCE, Drain};
+use super::drain::{ARRAYS, AT_ONCE, Drain};
 use super::routes::{path, path_of, routes};
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::ApiError;
@@ -13,6 +13,9 @@ use crate::sync::moysklad::work::broken;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// More than this many that are missing at once are odd.
+const MANY: usize = 20;
+
 /// One entity that is to be archived.
 struct Gone {
     change: Change,
@@ -22,6 +25,35 @@ struct Gone {
 }
 
 impl Drain<'_> {
+    /// Of those that main does not show the ones that may be archived, beside so many that it shows. When many are missing
+    /// at once of which nobody told that they were deleted, main's token is more likely not to see them.
+    pub(super) async fn certainly_gone(
+        &mut self,
+        kind: EntityKind,
+        missing: Vec<(Change, Option<Mapping>)>,
+        there: usize,
+    ) -> Result<Vec<(Change, Option<Mapping>)>, ApiError> {
+        let is_archived = |mapping: &Mapping| mapping.written_hash.as_deref() == Some(ARCHIVED);
+        let is_odd = |(change, mapping): &(Change, Option<Mapping>)| {
+            !change.deleted && mapping.as_ref().is_some_and(|mapping| !is_archived(mapping))
+        };
+        let odd = missing.iter().filter(|one| is_odd(one)).count();
+        if odd <= MANY || odd <= there {
+            return Ok(missing);
+        }
+        let text = format!(
+            "main does not show {odd} of {} {}s any more, and nobody told that they were deleted: they stay as they are; \
+             check whose token main has and what it may see, then retry",
+            odd + there,
+            kind.keyword(),
+        );
+        let (odd, gone): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_odd);
+        for (change, _) in odd {
+            self.fail(change, HandlerError::GiveUp(text.clone()).into()).await?;
+        }
+        Ok(gone)
+    }
+
     /// Main has deleted these: one write for all, those that it refuses alone.
     pub(super) async fn gone(
         &mut self,
@@ -49,7 +81,8 @@ impl Drain<'_> {
                     self.skip(change, "no change").await?;
                 }
                 Some(Mapping { child_id, written_fields, .. }) => {
-                    let written = written_fields.unwrap_or_else(|| json!({}));
+                    let mut written = written_fields.unwrap_or_else(|| json!({}));
+                    written["archived"] = Value::Null;
                     gone.push(Gone { change, child_id, written });
                 }
             }
@@ -57,7 +90,10 @@ impl Drain<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        let about_to: Vec<(Uuid, Value)> = gone.iter().map(|one| (one.change.main_id, json!({}))).collect();
+        // Should it be there again one day, the child's is taken out of the archive.
+        let archived = json!({"archived": null});
+        let about_to: Vec<(Uuid, Value)> =
+            gone.iter().map(|one| (one.change.main_id, archived.clone())).collect();
         let child_ids: Vec<Uuid> = gone.iter().map(|one| one.child_id).collect();
         let (main, child) = (self.pair.main_id(), self.pair.child_id());
         let mut conn = self.cx.conn().await?;
@@ -68,7 +104,11 @@ impl Drain<'_> {
         let mut gone = gone.into_iter().peekable();
         while gone.peek().is_some() {
             let some: Vec<Gone> = gone.by_ref().take(AT_ONCE).collect();
-            let alone = if some.len() == 1 { some } else { self.archive_together(kind, some).await? };
+            let alone = if some.len() == 1 || self.task.attempts > ARRAYS {
+                some
+            } else {
+                self.archive_together(kind, some).await?
+            };
             for one in alone {
                 let path = path_of(kind, one.child_id);
                 let result = self.child.update(routes(kind).update, &path, &json!({"archived": true})).await;

@@ -1,6 +1,7 @@
 //! The table `moysklad_changes`: what a child does not have yet. One row for each entity, however many events told of it.
 
 use crate::db::schema::moysklad_changes::dsl;
+use crate::sync::moysklad::notice::Action;
 use crate::sync::moysklad::settings::EntityKind;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Uuid as SqlUuid};
@@ -46,7 +47,7 @@ pub(super) async fn note(conn: &mut AsyncPgConnection, news: &News<'_>) -> Query
              event_id = CASE WHEN c.status = 'waiting' THEN coalesce(c.event_id, excluded.event_id)
                              ELSE excluded.event_id END,
              due_at = CASE WHEN c.status = 'waiting' THEN least(c.due_at, excluded.due_at) ELSE excluded.due_at END,
-             status = 'waiting', error = NULL, failed_task = NULL, version = c.version + 1",
+             status = 'waiting', error = NULL, failed_task = NULL, tries = 0, version = c.version + 1",
     )
     .bind::<SqlUuid, _>(news.main)
     .bind::<Array<SqlUuid>, _>(news.children)
@@ -67,12 +68,23 @@ pub(super) struct Change {
     pub(super) main_id: Uuid,
     pub(super) updated_fields: Option<Vec<String>>,
     pub(super) event: Option<Uuid>,
+    /// Main was told to have deleted it.
+    pub(super) deleted: bool,
+    /// Runs that failed to bring it while others went through.
+    pub(super) tries: i32,
     /// `None`: nobody told of it; it is looked at because something else needs it.
     pub(super) version: Option<i64>,
 }
 
-/// Type, id in main, names, event, version.
-type Row = (String, Uuid, Option<Value>, Option<Uuid>, i64);
+impl Change {
+    /// An entity that something else needs.
+    pub(super) fn needed(kind: EntityKind, main_id: Uuid) -> Self {
+        Self { kind, main_id, updated_fields: None, event: None, deleted: false, tries: 0, version: None }
+    }
+}
+
+/// Type, id in main, names, event, operation, tries, version.
+type Row = (String, Uuid, Option<Value>, Option<Uuid>, String, i32, i64);
 
 /// The changes that this child shall have now. Those that failed under this task are taken up again.
 pub(super) async fn due(
@@ -90,13 +102,22 @@ pub(super) async fn due(
         .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
         .order((dsl::due_at, dsl::entity_type, dsl::main_id))
         .limit(MOST)
-        .select((dsl::entity_type, dsl::main_id, dsl::updated_fields, dsl::event_id, dsl::version))
+        .select((
+            dsl::entity_type,
+            dsl::main_id,
+            dsl::updated_fields,
+            dsl::event_id,
+            dsl::operation,
+            dsl::tries,
+            dsl::version,
+        ))
         .load(conn)
         .await?;
-    let change = |(kind, main_id, fields, event, version): Row| {
+    let change = |(kind, main_id, fields, event, operation, tries, version): Row| {
         let kind = EntityKind::parse(&kind)?;
         let updated_fields = fields.and_then(|fields| serde_json::from_value(fields).ok());
-        Some(Change { kind, main_id, updated_fields, event, version: Some(version) })
+        let deleted = operation == Action::Delete.as_str();
+        Some(Change { kind, main_id, updated_fields, event, deleted, tries, version: Some(version) })
     };
     Ok(rows.into_iter().filter_map(change).collect())
 }
@@ -128,7 +149,8 @@ pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) 
         .await
 }
 
-type Place = (Uuid, Uuid, &'static str, Uuid);
+/// Child, main, type, id in main.
+pub(super) type Place = (Uuid, Uuid, &'static str, Uuid);
 
 /// The child has these of one type: id in main, version. Those of which an event came meanwhile stay. To be called in a
 /// transaction.
@@ -203,6 +225,32 @@ pub(super) async fn hold_new(
     );
     let new = diesel::insert_into(dsl::moysklad_changes).values(row).on_conflict_do_nothing().execute(conn);
     Ok(new.await? > 0)
+}
+
+/// It failed while others went through, and is tried again at this time.
+pub(super) async fn try_again(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+    version: i64,
+    at: chrono::DateTime<chrono::Utc>,
+    error: &str,
+) -> QueryResult<()> {
+    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
+    diesel::update(row)
+        .set((dsl::due_at.eq(at), dsl::error.eq(error), dsl::tries.eq(dsl::tries + 1)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The child has it, brought for something else: what was wrong with it before is over.
+pub(super) async fn forget_failure(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+) -> QueryResult<()> {
+    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::status.eq("failed"));
+    diesel::delete(row).execute(conn).await?;
+    Ok(())
 }
 
 /// It is not brought to the child before this time.

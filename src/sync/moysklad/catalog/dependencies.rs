@@ -181,16 +181,7 @@ impl Drain<'_> {
             let missing: Vec<Uuid> = ids.iter().copied().filter(missing).collect();
             if kind != EntityKind::Productfolder || self.settings.takes_folders() {
                 for some in missing.chunks(super::drain::AT_ONCE) {
-                    let changes = some
-                        .iter()
-                        .map(|id| Change {
-                            kind,
-                            main_id: *id,
-                            updated_fields: None,
-                            event: None,
-                            version: None,
-                        })
-                        .collect();
+                    let changes = some.iter().map(|id| Change::needed(kind, *id)).collect();
                     // Boxed: what is brought first may refer to something itself.
                     Box::pin(self.process(kind, changes)).await?;
                 }

@@ -28,6 +28,8 @@ use uuid::Uuid;
 pub(super) const AT_ONCE: usize = 100;
 /// Where something cannot cross over, metadata of this age may be the reason.
 pub(super) const RECENT: Duration = Duration::from_secs(30);
+/// Attempts of one task that write arrays.
+pub(super) const ARRAYS: i32 = 2;
 /// Times that one entity is taken up in one run: in an array, alone, and with fresh metadata.
 const ROUNDS: usize = 4;
 
@@ -46,7 +48,7 @@ pub(super) struct Drain<'a> {
     /// Entities of main that the child is not to have, and why.
     pub(super) unwanted: HashMap<(EntityKind, Uuid), String>,
     /// Products whose variants have been told to follow.
-    pub(super) called: HashSet<Uuid>,
+    pub(super) called: HashSet<(Uuid, bool)>,
 }
 
 /// One entity on its way.
@@ -95,7 +97,8 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
     drain.flush().await?;
     drain.schedule_images().await?;
     result?;
-    // A failure that may pass ends here: this task runs again and takes up what is left.
+    drain.settle_passing().await?;
+    // A failure that may pass and that all have ends here: this task runs again and takes up what is left.
     let outcome = match drain.report.outcome(drain.calls()) {
         Err(error @ HandlerError::Retry(_)) => return Err(error.into()),
         outcome => outcome,
@@ -118,7 +121,29 @@ impl Drain<'_> {
         for kind in EntityKind::ALL {
             let of_kind: Vec<Change> = due.iter().filter(|change| change.kind == kind).cloned().collect();
             for some in of_kind.chunks(AT_ONCE) {
-                self.process(kind, some.to_vec()).await?;
+                match self.process(kind, some.to_vec()).await {
+                    Err(error) if error.is_final() => self.one_by_one(kind, some, error).await?,
+                    result => result?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What all of these need was refused, perhaps because of one of them: the others must not stand behind it.
+    async fn one_by_one(
+        &mut self,
+        kind: EntityKind,
+        some: &[Change],
+        error: ApiError,
+    ) -> Result<(), ApiError> {
+        if let [change] = some {
+            return self.fail(change.clone(), error).await;
+        }
+        for change in some {
+            match self.process(kind, vec![change.clone()]).await {
+                Err(error) if error.is_final() => self.fail(change.clone(), error).await?,
+                result => result?,
             }
         }
         Ok(())
@@ -152,6 +177,7 @@ impl Drain<'_> {
                 Some(entity) => there.push((change, entity, mapping)),
             }
         }
+        let gone = self.certainly_gone(kind, gone, there.len()).await?;
         self.gone(kind, gone).await?;
         if !there.is_empty() {
             let items = self.items(kind, there).await?;
@@ -212,19 +238,23 @@ impl Drain<'_> {
     }
 
     /// The same for one whose write failed, because something that it refers to may be gone.
-    pub(super) async fn project_anew(&mut self, item: &mut Item) -> Result<(), ApiError> {
+    pub(super) async fn project_afresh(&mut self, item: &mut Item) -> Result<(), ApiError> {
+        self.forget_dead(item.change.kind, &item.entity).await?;
+        self.project_anew(item, Duration::ZERO).await
+    }
+
+    /// The same for one of which more is known now: what its counterpart was written before. With metadata of this age.
+    pub(super) async fn project_anew(&mut self, item: &mut Item, age: Duration) -> Result<(), ApiError> {
         let kind = item.change.kind;
         let entities = [&item.entity];
         let written = item.mapping.as_ref().and_then(|mapping| mapping.written_fields.clone());
         let clears = written.as_ref().is_some_and(had_attributes);
-        let words = self.words(kind, &entities, clears, Duration::ZERO).await?;
-        self.forget_dead(kind, &item.entity).await?;
+        let words = self.words(kind, &entities, clears, age).await?;
         let links = self.links(kind, &entities).await?;
         let base = self.child.base();
         let mut projection =
             words.projection_after(kind, &item.entity, written.as_ref(), &self.settings, base);
-        // Nothing blocks that was not blocked a moment ago; if it does, the write says so.
-        let _ = links.add(kind, &item.entity, &mut projection, &self.settings, self.child.base());
+        item.lacks = links.add(kind, &item.entity, &mut projection, &self.settings, self.child.base()).err();
         item.projection = projection;
         item.strategy = Strategy::Full;
         Ok(())
@@ -241,7 +271,8 @@ impl Drain<'_> {
                 let writes = self.decide(kind, items, &mut again).await?;
                 let writes = self.let_pass(kind, writes).await?;
                 makes |= self.note_creates(kind, &writes).await?;
-                let alone = writes.len() == 1;
+                // What an array fails with may be the fault of one, which then shows.
+                let alone = writes.len() == 1 || self.task.attempts > ARRAYS;
                 let mut writes = writes.into_iter().peekable();
                 while writes.peek().is_some() {
                     let some = writes.by_ref().take(AT_ONCE).collect();
@@ -285,7 +316,11 @@ impl Drain<'_> {
             let query: Vec<_> = expand.into_iter().collect();
             return match self.main.get(routes(kind).read, &path_of(kind, *id), &query).await {
                 Err(ApiError::NotFound(_)) => Ok(HashMap::new()),
-                entity => Ok(HashMap::from([(*id, entity?)])),
+                entity => {
+                    let entity = entity?;
+                    self.main.check_owner(&entity)?;
+                    Ok(HashMap::from([(*id, entity)]))
+                }
             };
         }
         let mut filter: Vec<String> = ids.iter().map(|id| format!("id={id}")).collect();
@@ -308,7 +343,10 @@ impl Drain<'_> {
     ) -> Result<Vec<Value>, ApiError> {
         let route = routes(kind).list;
         match api.get(route, &path(kind), query).await?["rows"].take() {
-            Value::Array(rows) => Ok(rows),
+            Value::Array(rows) => {
+                rows.first().map_or(Ok(()), |row| api.check_owner(row))?;
+                Ok(rows)
+            }
             _ => Err(HandlerError::Retry(format!("moysklad: {route} gave no rows")).into()),
         }
     }

@@ -4,7 +4,7 @@ use super::audit::{self, SyncLogEntry};
 use super::changes::{self, Change};
 use super::dependencies::Obstacle;
 use super::drain::{Drain, Item};
-use crate::queue::{HandlerError, Outcome};
+use crate::queue::{Backoff, HandlerError, Outcome};
 use crate::sync::moysklad::api::ApiError;
 use crate::sync::moysklad::images;
 use crate::sync::moysklad::settings::EntityKind;
@@ -31,8 +31,8 @@ pub(super) struct Report {
     /// What an outcome says of a single change.
     single: String,
     failed: Vec<String>,
-    /// The first failure that may pass.
-    passing: Option<String>,
+    /// What failed in a way that may pass, and how.
+    passing: Vec<(Change, String)>,
 }
 
 impl Report {
@@ -44,7 +44,7 @@ impl Report {
             total: BTreeMap::new(),
             single: String::new(),
             failed: Vec::new(),
-            passing: None,
+            passing: Vec::new(),
         }
     }
 
@@ -59,7 +59,7 @@ impl Report {
     /// How the task ends, after so many reads and writes.
     pub(super) fn outcome(&self, (reads, writes): (u32, u32)) -> Result<Outcome, HandlerError> {
         let all: usize = self.total.values().sum();
-        if let Some(text) = &self.passing {
+        if let Some((_, text)) = self.passing.first() {
             return Err(HandlerError::Retry(text.clone()));
         }
         if !self.failed.is_empty() {
@@ -215,8 +215,8 @@ impl Drain<'_> {
     pub(super) async fn fail(&mut self, change: Change, error: ApiError) -> Result<(), ApiError> {
         let text = match error {
             ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }) => return Err(error),
-            ApiError::Work(HandlerError::Retry(text)) => {
-                self.report.passing.get_or_insert(text);
+            ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. } => {
+                self.report.passing.push((change, text));
                 return Ok(());
             }
             ApiError::Work(HandlerError::GiveUp(text)) | ApiError::NotFound(text) => advised(text),
@@ -230,6 +230,31 @@ impl Drain<'_> {
         Ok(())
     }
 
+    /// What failed while others went through is tried again later by itself, ever more rarely: it must not keep the others
+    /// waiting. Where all failed it is not theirs, and the whole run is tried again.
+    pub(super) async fn settle_passing(&mut self) -> Result<(), ApiError> {
+        let is_alone = self.report.total.is_empty();
+        let passing = std::mem::take(&mut self.report.passing);
+        if is_alone && passing.iter().any(|(change, _)| change.version.is_some()) {
+            self.report.passing = passing;
+            return Ok(());
+        }
+        let worker = &self.cx.settings.worker;
+        let backoff = Backoff { base: worker.backoff_base, max: worker.backoff_max };
+        for (change, text) in passing {
+            let at = self.cx.clock.now() + backoff.wait(change.tries.saturating_add(1));
+            let (place, mut conn) = (self.place(&change), self.cx.conn().await?);
+            if let Some(version) = change.version {
+                changes::try_again(&mut conn, place, version, at, &text).await.map_err(broken)?;
+            } else {
+                changes::hold_new(&mut conn, place, "waiting", &text, None, at).await.map_err(broken)?;
+            }
+            drop(conn);
+            self.report_held(&change, &text);
+        }
+        self.flush().await
+    }
+
     /// Main has deleted it, and the child has put it away.
     pub(super) async fn archived_in_child(&mut self, change: Change, child_id: Uuid) -> Result<(), ApiError> {
         self.report.count(&change, "archived", "archived: main has deleted it");
@@ -239,8 +264,15 @@ impl Drain<'_> {
     }
 
     async fn remove(&mut self, change: &Change) -> Result<(), ApiError> {
-        let Some(version) = change.version else { return Ok(()) };
-        self.note_done(change.kind, change.main_id, version).await
+        if let Some(version) = change.version {
+            return self.note_done(change.kind, change.main_id, version).await;
+        }
+        let mut conn = self.cx.conn().await?;
+        changes::forget_failure(&mut conn, self.place(change)).await.map_err(broken)
+    }
+
+    fn place(&self, change: &Change) -> changes::Place {
+        (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id)
     }
 
     /// False: it is no change of this run, and has one that waits or is held already.
@@ -251,7 +283,7 @@ impl Drain<'_> {
         why: &str,
         task: Option<Uuid>,
     ) -> Result<bool, ApiError> {
-        let place = (self.pair.child_id(), self.pair.main_id(), change.kind.keyword(), change.main_id);
+        let place = self.place(change);
         let mut conn = self.cx.conn().await?;
         if let Some(version) = change.version {
             changes::hold(&mut conn, place, version, status, why, task).await.map_err(broken)?;
@@ -341,7 +373,7 @@ mod tests {
     use super::*;
 
     fn change(version: Option<i64>) -> Change {
-        Change { kind: EntityKind::Product, main_id: Uuid::nil(), updated_fields: None, event: None, version }
+        Change { version, ..Change::needed(EntityKind::Product, Uuid::nil()) }
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Drain<'_> {
             .filter(|item| has_variants(item))
             .map(|item| (item.change.main_id, item.mapping.is_none()))
             .collect();
-        called.retain(|id, _| self.called.insert(*id));
+        // Made anew in this very run, after its price was told of, it calls them once more.
+        called.retain(|id, is_new| self.called.insert((*id, *is_new)));
         if called.is_empty() {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use super::strategy::Strategy;
 use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{ApiError, id_of_entity};
 use crate::sync::moysklad::mappings::{self, Key, Mapping};
+use crate::sync::moysklad::metadata::FRESH;
 use crate::sync::moysklad::product::{fields_of, reference};
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
@@ -155,7 +156,7 @@ impl Drain<'_> {
         item.mapping = Some(mapping);
         item.strategy = Strategy::Full;
         if !is_free {
-            self.project_anew(&mut item).await?;
+            self.project_anew(&mut item, FRESH).await?;
         }
         item.projection.keep_own(item.projection.own_of(counterpart).as_ref());
         if item.projection.is_held_by(counterpart) && kind != EntityKind::Bundle {
@@ -312,7 +313,7 @@ impl Drain<'_> {
         }
         // An earlier run created it and never knew; main has changed since.
         item.so_far = Some("created by an earlier run, updated");
-        self.project_anew(&mut item).await?;
+        self.project_anew(&mut item, FRESH).await?;
         again.push(item);
         Ok(())
     }
@@ -364,7 +365,7 @@ impl Drain<'_> {
         if stale && !item.mended {
             // A price type, currency, unit, folder or characteristic that it refers to is gone.
             item.mended = true;
-            self.project_anew(&mut item).await?;
+            self.project_afresh(&mut item).await?;
             again.push(item);
             return Ok(());
         }

@@ -55,8 +55,11 @@ pub(super) async fn is_copy(
     if entity_type == "customerorder" {
         return Ok(!super::super::orders::copied_from(conn, main_account, id).await?.is_empty());
     }
+    // A child's own organization is a customer of main's, by its purchase orders.
+    let kinds: &[&str] =
+        if entity_type == "counterparty" { &["counterparty", "organization"] } else { &[entity_type] };
     let rows = dsl::moysklad_mappings.filter(
-        dsl::main_account.eq(main_account).and(dsl::entity_type.eq(entity_type)).and(dsl::main_id.eq(id)),
+        dsl::main_account.eq(main_account).and(dsl::entity_type.eq_any(kinds)).and(dsl::main_id.eq(id)),
     );
     diesel::select(diesel::dsl::exists(rows)).get_result(conn).await
 }

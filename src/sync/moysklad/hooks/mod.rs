@@ -8,11 +8,13 @@ pub(super) use plan::{Action, Wanted, of_child, of_main};
 
 use super::accounts::{self, Account, AccountError, Credentials, Role, Status};
 use super::api::{self, AccountApi, ApiError};
+use super::reconcile::trouble;
 use super::settings::{ChildSettings, MainSettings, SettingsError};
 use super::work::Work;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::{Pool, PoolError};
+use crate::nodes::Nodes;
 use crate::queue::HandlerError;
 use diesel_async::AsyncPgConnection;
 use plan::{Own, Step};
@@ -95,8 +97,8 @@ pub struct Hooks {
 
 impl Hooks {
     /// For these settings.
-    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>) -> Self {
-        Self { work: Work::new(settings, pool, master_key) }
+    pub fn new(settings: &Settings, pool: Pool, master_key: Option<MasterKey>, nodes: Nodes) -> Self {
+        Self { work: Work::new(settings, pool, master_key, nodes) }
     }
 
     pub(super) fn of(work: Work) -> Self {
@@ -121,15 +123,13 @@ impl Hooks {
         let api = self.api(&credentials).await?;
         let stock = stock::wanted(&credentials.account)?;
         let made = async {
+            self.learn_uid(&api).await?;
             let mut report = self.make_so(&api, &own, &needed).await?;
             stock::make_so(&api, &own, stock, &mut report).await?;
             Ok(report)
         };
         match made.await {
-            Ok(report) => {
-                self.learn_uid(&api).await;
-                Ok(report)
-            }
+            Ok(report) => Ok(report),
             Err(error) => Err(HookError::Api(match wire::of_account(&error) {
                 Some(remedy) => remedy.to_owned(),
                 None => told(&self.work, &credentials, error).await,
@@ -204,6 +204,8 @@ impl Hooks {
         let credentials = self.credentials(id).await?;
         let api = self.api(&credentials).await?;
         let own = Own::new(self.app_url(), None).map_err(HookError::Url)?;
+        // First: once it is gone, no check sets them up again, and they are found by their URL.
+        accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
         let removed = async {
             let there = wire::list(&api).await?;
             let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
@@ -211,11 +213,7 @@ impl Hooks {
             Ok(ours.len() + stock::delete_all(&api, &own).await?)
         };
         match removed.await {
-            Ok(removed) => {
-                // Or the next check would set them up again.
-                accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
-                Ok(removed)
-            }
+            Ok(removed) => Ok(removed),
             Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
         }
     }
@@ -236,6 +234,9 @@ impl Hooks {
             Err(error) => return Err(HookError::Api(told(&self.work, &credentials, error).await)),
         };
         let mut flaws = Flaws { amiss: of_stock, needless: Vec::new() };
+        if let Some(text) = trouble(&mut *self.work.pool.get().await?, id).await? {
+            flaws.amiss.push(format!("its last sweep: {text}"));
+        }
         for step in plan::steps(&there, &needed, &own) {
             match step {
                 Step::Create(wanted) => flaws.amiss.push(format!("{wanted}: missing")),
@@ -271,11 +272,16 @@ impl Hooks {
         }
     }
 
-    /// Notes whom the token acts as; without that knowledge only a second line of defence is missing.
-    async fn learn_uid(&self, api: &AccountApi) {
+    /// Notes whom the token acts as, if it is one of this account; without that knowledge only a second line of defence is
+    /// missing.
+    async fn learn_uid(&self, api: &AccountApi) -> Result<(), ApiError> {
         let text = |reply: Value, name: &str| reply[name].as_str().map(str::to_owned);
         let uid = match api.get("GET /context/employee", "/context/employee", &[]).await {
-            Ok(employee) => text(employee, "uid"),
+            Ok(employee) => {
+                api.check_owner(&employee)?;
+                text(employee, "uid")
+            }
+            Err(error @ ApiError::TokenRefused { .. }) => return Err(error),
             // Error 55006: it is a solution's.
             Err(_) => match api.get("GET /context/application", "/context/application", &[]).await {
                 Ok(application) => text(application, "appUid"),
@@ -290,6 +296,7 @@ impl Hooks {
         {
             tracing::warn!(account = %api.id(), error = crate::db::error_kind(&error), "an account's uid is not noted");
         }
+        Ok(())
     }
 
     fn app_url(&self) -> &url::Url {
@@ -307,7 +314,7 @@ pub(super) async fn told(work: &Work, credentials: &Credentials, error: ApiError
         && let Ok(mut conn) = work.pool.get().await
         && accounts::suspend(&mut conn, credentials).await.unwrap_or_default()
     {
-        tracing::warn!(account = %credentials.account.account_id, "MoySklad refused the token: the account is suspended");
+        tracing::warn!(account = %credentials.account.account_id, "{error}: the account is suspended");
     }
     match error {
         ApiError::Work(HandlerError::Defer { reason, .. }) => reason,

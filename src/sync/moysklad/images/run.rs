@@ -104,7 +104,7 @@ impl Run<'_> {
                 }
                 match self.one(&pending, &mut lists).await {
                     Ok(()) => passing = 0,
-                    Err(ApiError::Work(HandlerError::Retry(text))) => {
+                    Err(ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. }) => {
                         self.passing.get_or_insert(text);
                         passing += 1;
                         if passing == PATIENCE {

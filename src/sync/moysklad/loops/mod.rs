@@ -65,9 +65,18 @@ pub(super) async fn before_write(
     entity_type: &str,
     id: Uuid,
 ) -> Result<(), HandlerError> {
-    let Some(until) = may_write(conn, account, entity_type, &[id]).await?.remove(&id) else {
-        return wrote(conn, account, entity_type, &[id]).await;
-    };
+    is_free(conn, account, entity_type, id).await?;
+    wrote(conn, account, entity_type, &[id]).await
+}
+
+/// Whether one entity may be written, or how long and why the work has to wait.
+pub(super) async fn is_free(
+    conn: &mut AsyncPgConnection,
+    account: Uuid,
+    entity_type: &str,
+    id: Uuid,
+) -> Result<(), HandlerError> {
+    let Some(until) = may_write(conn, account, entity_type, &[id]).await?.remove(&id) else { return Ok(()) };
     Err(HandlerError::Defer {
         after: (until - Utc::now()).to_std().unwrap_or(Duration::ZERO),
         reason: format!(

@@ -14,6 +14,8 @@ pub(super) struct Plan<'a> {
     pub(super) change: Vec<(Uuid, &'a Wanted)>,
     /// Lines of main whose counterpart is gone.
     pub(super) remove: Vec<Uuid>,
+    /// The same with their former counterparts, child's id, main's id: they are ours until they are gone.
+    pub(super) leaving: Vec<(Uuid, Uuid)>,
     /// Lines that have a counterpart: child's id, main's id.
     pub(super) pairs: Vec<(Uuid, Uuid)>,
     /// Lines that somebody has added in main; they are left alone.
@@ -53,6 +55,9 @@ pub(super) fn plan<'a>(
             plan.remove.push(*id);
         }
     }
+    let going: HashSet<&Uuid> = plan.remove.iter().collect();
+    let leaving = known.iter().filter(|(_, id)| going.contains(id));
+    plan.leaving = leaving.map(|(child, id)| (*child, *id)).collect();
     free.retain(|(id, _)| !ours.contains(id));
     // An order that was just made, or whose making was cut off, has lines that are equal and not known yet.
     alone.retain(|line| !plan.adopt(&mut free, line, |theirs| line.is_held_by(theirs)));
@@ -117,6 +122,7 @@ mod tests {
         assert_eq!(plan.change, [(Uuid::from_u128(151), &wanted[1])]);
         assert_eq!(plan.add, [&wanted[2]]);
         assert_eq!(plan.remove, [Uuid::from_u128(152)]);
+        assert_eq!(plan.leaving, [(Uuid::from_u128(52), Uuid::from_u128(152))]);
         assert_eq!(plan.foreign, [&actual[3]]);
         assert_eq!(plan.pairs.len(), 2);
     }

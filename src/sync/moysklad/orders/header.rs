@@ -4,6 +4,7 @@ use super::super::compare::holds;
 use super::super::settings::{DocumentKind, OrderSettings};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Longest description that MoySklad takes, in characters.
@@ -42,15 +43,11 @@ pub(super) struct Parties {
     pub(super) state: Option<Uuid>,
 }
 
-/// Fields that are left alone in main while the document has none, as somebody may have set them there, and emptied once it
-/// has none any more; with what empties them.
-const CLEARED: [(&str, Value); 2] = [("deliveryPlannedMoment", Value::Null), ("shipmentAddress", EMPTY)];
-const EMPTY: Value = Value::String(String::new());
-
-/// Those of them that a document has.
-pub(super) fn cleared(document: &Value) -> Vec<&'static str> {
-    CLEARED.into_iter().map(|(name, _)| name).filter(|name| document.get(name).is_some()).collect()
-}
+/// Fields that a document need not have, and how main is told that they are empty (facts/moysklad.md 4.7).
+const OPTIONAL: [(&str, Value); 2] =
+    [("deliveryPlannedMoment", Value::Null), ("shipmentAddress", Value::String(String::new()))];
+/// Bank accounts, and whose they are: they cannot stay when that changes (errors 17000, 17001).
+const ACCOUNTS: [(&str, &str); 2] = [("organization", "organizationAccount"), ("agent", "agentAccount")];
 
 /// Main's order beside its lines.
 #[derive(Debug, Clone)]
@@ -71,29 +68,23 @@ pub(super) fn at(href: &str, kind: &str) -> Value {
 
 impl Header {
     /// Says the child's document in main's words.
-    /// `sent`: which of [`cleared`] the document had when it was last brought over.
     pub(super) fn of(
+        kind: DocumentKind,
         document: &Value,
         settings: &OrderSettings,
         parties: &Parties,
         base: &str,
-        sent: &[String],
     ) -> Self {
         let mut fields = Map::new();
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         if let Some(prefix) = &settings.number_prefix {
-            set("name", format!("{prefix}{}", text(document, "name")).into());
+            set("name", super::number::of(kind, prefix, text(document, "name")).into());
         }
         set("description", description(document, settings).into());
-        if let Some(moment) = document.get("moment") {
-            set("moment", moment.clone());
-        }
-        for (name, nothing) in CLEARED {
-            match document.get(name) {
-                Some(value) => set(name, value.clone()),
-                None if sent.iter().any(|sent| sent == name) => set(name, nothing),
-                None => None,
-            };
+        for name in ["moment"].into_iter().chain(OPTIONAL.iter().map(|(name, _)| *name)) {
+            if let Some(value) = document.get(name) {
+                set(name, value.clone());
+            }
         }
         for name in ["applicable", "vatEnabled", "vatIncluded"] {
             set(name, document[name].as_bool().unwrap_or(name == "applicable").into());
@@ -112,15 +103,27 @@ impl Header {
         Self { fields, is_own_currency: parties.is_own_currency }
     }
 
-    /// Those of [`cleared`] that the order may have been given by its document.
-    pub(super) fn cleared(&self) -> Vec<&'static str> {
-        CLEARED.into_iter().map(|(name, _)| name).filter(|name| self.fields.contains_key(*name)).collect()
+    /// Names of the fields that the document need not have and has.
+    pub(super) fn said(&self) -> BTreeSet<String> {
+        let is_said =
+            |field: &&(&str, Value)| self.fields.get(field.0).is_some_and(|value| *value != field.1);
+        OPTIONAL.iter().filter(is_said).map(|(name, _)| (*name).to_owned()).collect()
     }
 
-    /// Body that makes a new order, without its lines.
+    /// Empties what was said before and is not any more; what somebody said in main alone is not ours.
+    pub(super) fn empty(&mut self, said: &BTreeSet<String>) {
+        for (name, nothing) in OPTIONAL {
+            if said.contains(name) && !self.fields.contains_key(name) {
+                self.fields.insert(name.to_owned(), nothing);
+            }
+        }
+    }
+
+    /// Body that makes a new order, without its lines. Its external code is one that lists can be asked for.
     pub(super) fn create(&self, sync_id: Uuid) -> Map<String, Value> {
         let mut fields = self.fields.clone();
-        fields.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
+        fields.retain(|_, value| value.as_str() != Some("") && !value.is_null());
+        fields.insert("externalCode".to_owned(), sync_id.to_string().into());
         if self.is_own_currency {
             fields.remove("rate");
         }
@@ -138,6 +141,11 @@ impl Header {
             let field = Map::from_iter([(name.clone(), value.clone())]);
             !holds(&field, order)
         });
+        for (whose, account) in ACCOUNTS {
+            if fields.contains_key(whose) {
+                fields.insert(account.to_owned(), Value::Null);
+            }
+        }
         (!fields.is_empty()).then_some(Value::Object(fields))
     }
 }
@@ -153,6 +161,11 @@ pub(super) fn gone(order: &Value) -> Option<Value> {
     let description =
         if told { description.to_owned() } else { cut(format!("{DELETED}\n{description}").trim_end()) };
     Some(json!({"applicable": false, "description": description}))
+}
+
+/// Everything that a document need not have.
+pub(super) fn all_optional() -> BTreeSet<String> {
+    OPTIONAL.iter().map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// The child's number stands in the description where main gives its own.
@@ -192,6 +205,8 @@ mod tests {
 
     const BASE: &str = "https://api.moysklad.ru/api/remap/1.2";
 
+    const ORDER: DocumentKind = DocumentKind::Customerorder;
+
     fn parties() -> Parties {
         Parties {
             organization: Uuid::from_u128(1),
@@ -211,7 +226,7 @@ mod tests {
 
     #[test]
     fn without_a_prefix_main_numbers_and_the_description_names_the_childs_number() {
-        let header = Header::of(&document(), &OrderSettings::default(), &parties(), BASE, &[]);
+        let header = Header::of(ORDER, &document(), &OrderSettings::default(), &parties(), BASE);
         let body = Value::Object(header.create(Uuid::from_u128(7)));
         assert!(body.get("name").is_none() && body.get("owner").is_none() && body.get("rate").is_none());
         assert_eq!(body["description"], "№ 00003\ncall first");
@@ -222,14 +237,14 @@ mod tests {
     #[test]
     fn with_a_prefix_the_number_is_the_childs() {
         let settings = OrderSettings { number_prefix: Some("KZN-".to_owned()), ..OrderSettings::default() };
-        let body = Header::of(&document(), &settings, &parties(), BASE, &[]).create(Uuid::nil());
+        let body = Header::of(ORDER, &document(), &settings, &parties(), BASE).create(Uuid::nil());
         assert_eq!(body["name"], "KZN-00003");
         assert_eq!(body["description"], "call first");
     }
 
     #[test]
     fn only_what_is_otherwise_is_written() {
-        let header = Header::of(&document(), &OrderSettings::default(), &parties(), BASE, &[]);
+        let header = Header::of(ORDER, &document(), &OrderSettings::default(), &parties(), BASE);
         let mut order = Value::Object(header.create(Uuid::nil()));
         assert_eq!(header.update(&order), None);
         order["applicable"] = false.into();
@@ -238,30 +253,36 @@ mod tests {
     }
 
     #[test]
-    fn what_the_child_has_emptied_is_emptied_in_main_and_what_main_set_itself_is_not() {
-        let order =
-            json!({"shipmentAddress": "Main street", "deliveryPlannedMoment": "2026-11-24 10:00:00.000"});
-        let header = |document: &Value, sent: &[String]| {
-            Header::of(document, &OrderSettings::default(), &parties(), BASE, sent)
-        };
-        let mut with = document();
-        with["shipmentAddress"] = "Child street".into();
-        assert_eq!(header(&with, &[]).update(&order).unwrap()["shipmentAddress"], "Child street");
-        let sent: Vec<String> = header(&with, &[]).cleared().into_iter().map(str::to_owned).collect();
-        assert_eq!((&sent, cleared(&with)), (&vec!["shipmentAddress".to_owned()], vec!["shipmentAddress"]));
-        let after = header(&document(), &sent);
-        let body = after.update(&order).unwrap();
-        assert_eq!((&body["shipmentAddress"], body.get("deliveryPlannedMoment")), (&json!(""), None));
-        assert!(after.create(Uuid::nil()).get("shipmentAddress").is_none());
-        assert!(header(&document(), &[]).update(&order).unwrap().get("shipmentAddress").is_none());
+    fn what_was_said_is_emptied_once_it_is_not_any_more_and_nothing_else_is() {
+        let mut said = document();
+        said["shipmentAddress"] = "Kazan".into();
+        let before = Header::of(ORDER, &said, &OrderSettings::default(), &parties(), BASE);
+        assert_eq!(before.said(), BTreeSet::from(["shipmentAddress".to_owned()]));
+        let mut order = Value::Object(before.create(Uuid::nil()));
+        order["deliveryPlannedMoment"] = "2026-11-24 10:00:00.000".into();
+        let mut now = Header::of(ORDER, &document(), &OrderSettings::default(), &parties(), BASE);
+        assert_eq!(now.update(&order), None);
+        now.empty(&before.said());
+        assert_eq!(now.update(&order), Some(json!({"shipmentAddress": ""})));
+        assert!(now.said().is_empty() && !now.create(Uuid::nil()).contains_key("shipmentAddress"));
+    }
+
+    #[test]
+    fn a_customers_bank_account_goes_with_him() {
+        let header = Header::of(ORDER, &document(), &OrderSettings::default(), &parties(), BASE);
+        let mut order = Value::Object(header.create(Uuid::nil()));
+        order["agent"] = reference(BASE, "counterparty", Uuid::from_u128(77));
+        let body = header.update(&order).unwrap();
+        assert_eq!(body["agentAccount"], Value::Null);
+        assert!(body.get("agentAccount").is_some() && body.get("organizationAccount").is_none());
     }
 
     #[test]
     fn a_foreign_currency_is_named_and_a_return_to_the_own_one_too() {
         let foreign = Parties { is_own_currency: false, ..parties() };
-        let header = Header::of(&document(), &OrderSettings::default(), &foreign, BASE, &[]);
+        let header = Header::of(ORDER, &document(), &OrderSettings::default(), &foreign, BASE);
         assert!(header.create(Uuid::nil()).contains_key("rate"));
-        let own = Header::of(&document(), &OrderSettings::default(), &parties(), BASE, &[]);
+        let own = Header::of(ORDER, &document(), &OrderSettings::default(), &parties(), BASE);
         let mut order = Value::Object(own.create(Uuid::nil()));
         order["rate"] = json!({"currency": reference(BASE, "currency", Uuid::from_u128(8))});
         assert!(own.update(&order).unwrap().get("rate").is_some());

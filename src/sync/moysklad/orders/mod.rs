@@ -9,19 +9,23 @@
 //! changes in the child. Lines that somebody adds in main are left alone.
 
 mod amounts;
+mod copy;
+mod currency;
 mod diff;
 mod goods;
 mod header;
 mod held;
 mod lines;
 mod log;
+mod number;
+mod outage;
 mod party;
 mod read;
 mod states;
 mod status_back;
+mod step;
 mod store;
 mod sums;
-mod target;
 mod transfer;
 mod write;
 
@@ -33,6 +37,7 @@ use super::work::{Pair, Work};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
+pub(super) use outage::wait_out;
 use serde_json::json;
 pub(super) use states::{State, States};
 use std::time::Duration;
@@ -131,6 +136,11 @@ pub(super) fn transfer_task(
         priority: tasks::ORDERS,
         delay: Duration::ZERO,
     })
+}
+
+/// Whether it brings a document to main: what a child has sold waits where other work would be dropped.
+pub(super) fn carries(task: &Task) -> bool {
+    kind_of(&task.entity_type).is_some() && task.operation == TRANSFER
 }
 
 /// Whether [`run`] runs this task.

@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 const COUNTERPARTY: &str = "counterparty";
+/// Digits of the shortest telephone number that is one.
+const SHORTEST_PHONE: usize = 7;
 /// What a counterparty made in main gets of the child's.
 const COPIED: [&str; 9] =
     ["name", "companyType", "inn", "kpp", "ogrn", "legalTitle", "legalAddress", "phone", "email"];
@@ -78,10 +80,16 @@ pub(super) async fn forget(cx: &Work, source: Source, found: Uuid) -> Result<(),
 fn criteria(party: &Value) -> Vec<(&'static str, &str)> {
     let text = |name: &str| party[name].as_str().map(str::trim).filter(|text| !text.is_empty());
     let is_person = party["companyType"].as_str().is_some_and(|kind| kind.starts_with("individual"));
-    match text("inn").filter(|_| !is_person) {
-        Some(inn) => vec![("inn", inn)],
-        None => ["phone", "email"].into_iter().filter_map(|name| Some((name, text(name)?))).collect(),
+    if let Some(inn) = text("inn").filter(|_| !is_person) {
+        return vec![("inn", inn)];
     }
+    let told = ["phone", "email"].into_iter().filter_map(|name| Some((name, text(name)?)));
+    told.filter(|(name, value)| tells(name, value)).collect()
+}
+
+/// Whether anybody can be known by this: "-" and "none" stand where a number or an address should.
+fn tells(name: &str, value: &str) -> bool {
+    if name == "phone" { digits(value).len() >= SHORTEST_PHONE } else { value.contains('@') }
 }
 
 /// Whether main's counterparty is this one, by one criterion.
@@ -176,15 +184,18 @@ mod tests {
 
     #[test]
     fn companies_are_known_by_their_inn_and_people_by_telephone_and_mail() {
-        let company = json!({"companyType": "legal", "inn": "7701", "phone": "1", "email": "a@b"});
+        let company = json!({"companyType": "legal", "inn": "7701", "phone": "5556677", "email": "a@b"});
         assert_eq!(criteria(&company), [("inn", "7701")]);
-        let person = json!({"companyType": "individual", "inn": "7701", "phone": " 1 ", "email": "a@b"});
-        assert_eq!(criteria(&person), [("phone", "1"), ("email", "a@b")]);
+        let person =
+            json!({"companyType": "individual", "inn": "7701", "phone": " 555-66-77 ", "email": "a@b"});
+        assert_eq!(criteria(&person), [("phone", "555-66-77"), ("email", "a@b")]);
         assert_eq!(
             criteria(&json!({"companyType": "legal", "email": "a@b", "phone": ""})),
             [("email", "a@b")]
         );
         assert!(criteria(&json!({"name": "Nobody"})).is_empty());
+        assert!(criteria(&json!({"phone": "-", "email": "none"})).is_empty());
+        assert!(criteria(&json!({"phone": "000-00", "email": "-"})).is_empty());
     }
 
     #[test]

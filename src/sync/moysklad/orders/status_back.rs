@@ -7,7 +7,8 @@ use super::super::work::{Pair, Work, broken};
 use super::super::{accounts, loops, mappings};
 use super::log::{Entry, Log};
 use super::states::{self, States};
-use super::store::{self, InStep, Source};
+use super::step::is_later;
+use super::store::{self, InStep, OTHERWISE, Source};
 use super::{ORDER, STATUS_BACK, read};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
@@ -16,8 +17,9 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// In the place of a fingerprint: the child's document is not as it was last brought over.
-const OTHER: &[u8] = b"state brought back";
+/// Key of a payload: the task waits for the breaker of the child's order, in a lane of its own, and only then takes its turn
+/// with what brings the child's order to main.
+const WAITS: &str = "waits_for_breaker";
 
 /// A task for each child that follows the state of this order of main.
 pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTask>, HandlerError> {
@@ -29,21 +31,53 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTa
         if kind != ORDER || !super::settings(&account)?.orders.status_back {
             continue;
         }
-        tasks.push(NewTask {
-            event_id: Some(notice.event.id),
+        let way = Way { main, child, document, order: notice.entity_id };
+        let key = format!("{}/{child}/{document}/{STATUS_BACK}", notice.event.id);
+        tasks.push(way.task(Some(notice.event.id), key, notice.max_attempts));
+    }
+    Ok(tasks)
+}
+
+/// From main's order to the child's document.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    main: Uuid,
+    child: Uuid,
+    document: Uuid,
+    order: Uuid,
+}
+
+impl Way {
+    fn task(self, event_id: Option<Uuid>, dedupe_key: String, max_attempts: i32) -> NewTask {
+        let Self { main, child, document, order } = self;
+        NewTask {
+            event_id,
             account_id: child,
             entity_type: ORDER,
             entity_id: document.to_string(),
             operation: STATUS_BACK,
             // After this the two states are in step: what brings the child's over must not look in between.
-            payload: json!({"main_account": main, "order": notice.entity_id, tasks::LANE_ACCOUNT: main}),
-            dedupe_key: format!("{}/{child}/{document}/{STATUS_BACK}", notice.event.id),
-            max_attempts: notice.max_attempts,
+            payload: json!({"main_account": main, "order": order, tasks::LANE_ACCOUNT: main}),
+            dedupe_key,
+            max_attempts,
             priority: tasks::ORDERS,
             delay: Duration::ZERO,
-        });
+        }
     }
-    Ok(tasks)
+
+    /// The task that waits for the breaker of the child's order, out of the way of everything else.
+    fn waiting(self, max_attempts: i32) -> NewTask {
+        let Self { main, child, document, order } = self;
+        let key = format!("{child}/{document}/{order}/{STATUS_BACK}/waits");
+        let payload = json!({"main_account": main, "order": order, WAITS: true});
+        NewTask { payload, ..self.task(None, key, max_attempts) }
+    }
+
+    /// Takes its turn again, now that the breaker lets it.
+    fn turn(self, max_attempts: i32) -> NewTask {
+        let Self { child, document, order, .. } = self;
+        self.task(None, format!("{child}/{document}/{order}/{STATUS_BACK}/waited"), max_attempts)
+    }
 }
 
 /// Brings the state of main's order to the child's, if it has changed since they were in step.
@@ -65,6 +99,14 @@ pub(super) async fn run(
     }
     let source =
         Source { main_account: pair.main_id(), child_account: pair.child_id(), kind: ORDER, document };
+    let way = Way { main: source.main_account, child: source.child_account, document, order: order_id };
+    let max_attempts = cx.settings.worker.max_attempts;
+    if task.payload[WAITS] == true {
+        let mut conn = cx.conn().await?;
+        loops::is_free(&mut conn, source.child_account, ORDER, document).await?;
+        tasks::enqueue(&mut conn, &[way.turn(max_attempts)]).await.map_err(broken)?;
+        return Ok(Outcome::completed("it may be written again: another task does it"));
+    }
     let path = read::path(ORDER, order_id);
     let order = match main.get("GET /entity/customerorder/{id}", &path, &[]).await {
         Err(ApiError::NotFound(_)) => return Ok(Outcome::completed("the order no longer exists in main")),
@@ -90,14 +132,32 @@ pub(super) async fn run(
         }
         current => current?,
     };
-    let changed = child_states.of(&current) != Some(target);
+    let theirs = child_states.of(&current);
+    let changed = theirs != Some(target);
+    // Both were changed since they were in step: the later one is followed, here as there.
+    let childs = before.and_then(|states| states.child);
+    if changed
+        && childs.is_some()
+        && theirs.map(|state| &state.name) != childs.as_ref()
+        && is_later(&current, &order)
+    {
+        return Ok(Outcome::completed("the child's state was changed later, and goes to main"));
+    }
     if changed {
-        // Its webhook may be here before the reply.
         let mut conn = cx.conn().await?;
+        match loops::is_free(&mut conn, source.child_account, ORDER, document).await {
+            // What brings the child's order to main has the same lane, and must not wait for it.
+            Err(HandlerError::Defer { reason, .. }) => {
+                tasks::enqueue(&mut conn, &[way.waiting(max_attempts)]).await.map_err(broken)?;
+                return Ok(Outcome::completed(format!("another task waits: {reason}")));
+            }
+            free => free?,
+        }
+        // Its webhook may be here before the reply.
         loops::before_write(&mut conn, source.child_account, ORDER, document).await?;
         // Or the child's return to the state before would look like what was last brought over.
         if store::link(&mut conn, source).await.map_err(broken)?.is_some_and(|link| link.written.is_some()) {
-            mappings::note(&mut conn, source.key(order_id), Some(OTHER), None).await.map_err(broken)?;
+            mappings::note(&mut conn, source.key(order_id), Some(OTHERWISE), None).await.map_err(broken)?;
         }
         drop(conn);
         let state = format!("{}/entity/customerorder/metadata/states/{}", child.base(), target.id);

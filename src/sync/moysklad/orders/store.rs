@@ -1,11 +1,11 @@
 //! Which order of main is which document of a child, line by line, and the states they had when they were in step.
 
-use super::super::mappings::{ARCHIVED, Key};
+use super::super::mappings::{self, ARCHIVED, Key};
 use crate::db::schema::{moysklad_mappings, moysklad_order_states, moysklad_positions};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
@@ -13,6 +13,10 @@ use super::lines::Item;
 
 /// Rows in one statement: parameters are counted in 16 bits.
 const ROWS: usize = 5000;
+
+/// In the place of a fingerprint: main's order was written to its end, and is not as the document is. The next run looks, and
+/// takes no line of main's own for one that was cut off.
+pub(super) const OTHERWISE: &[u8] = b"otherwise";
 
 /// A document of a child, and the two accounts.
 #[derive(Debug, Clone, Copy)]
@@ -36,10 +40,15 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) order: Uuid,
-    /// Fingerprint of what was last brought over; `None` while that is not known.
+    /// Fingerprint of what was last brought over, or [`OTHERWISE`]; `None` while that is not known.
     pub(super) written: Option<Vec<u8>>,
-    /// Fields that it may have been given, and that are to be emptied when the document has none any more.
-    pub(super) sent: Vec<String>,
+    /// Names of the fields that the document need not have and that were written.
+    pub(super) said: BTreeSet<String>,
+}
+
+/// How names of fields stand with a mapping: nobody asks for what was written, only whether something was.
+pub(super) fn remembered(said: &BTreeSet<String>) -> Value {
+    Value::Object(said.iter().map(|name| (name.clone(), Value::Null)).collect::<Map<_, _>>())
 }
 
 /// Main's copy of this document, if it has one.
@@ -57,10 +66,24 @@ pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryR
         .first(conn)
         .await
         .optional()?;
-    let sent = |fields: Option<Value>| {
-        fields.and_then(|fields| serde_json::from_value(fields).ok()).unwrap_or_default()
-    };
-    Ok(row.map(|(order, written, fields)| Link { order, written, sent: sent(fields) }))
+    Ok(row.map(|(order, written, fields)| {
+        let said = fields.as_ref().and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        Link { order, written, said: said.cloned().collect() }
+    }))
+}
+
+/// Forgets main's copy of a document, which is gone: no other order has its lines or its state.
+pub(super) async fn forget(conn: &mut AsyncPgConnection, source: Source, order: Uuid) -> QueryResult<()> {
+    use moysklad_order_states::dsl;
+    let states =
+        dsl::moysklad_order_states.find((source.child_account, source.main_account, source.document));
+    conn.transaction(async |conn| {
+        mappings::remove(conn, source.key(order)).await?;
+        keep_positions(conn, source, &[]).await?;
+        diesel::delete(states).execute(conn).await?;
+        Ok(())
+    })
+    .await
 }
 
 /// The documents of children that this order of main is a copy of: child, type, id.
@@ -82,7 +105,7 @@ pub(in super::super) async fn copied_from(
         .await
 }
 
-/// Main's counterparts of these goods of a child, as far as it has any: what main has deleted is none.
+/// Main's counterparts of these goods of a child, as far as it has any: what it has deleted is none.
 pub(super) async fn counterparts(
     conn: &mut AsyncPgConnection,
     source: Source,
@@ -193,14 +216,6 @@ pub(super) async fn in_step(conn: &mut AsyncPgConnection, source: Source) -> Que
         .await
         .optional()?;
     Ok(row.map(|(child, main)| InStep { child, main }))
-}
-
-/// Forgets the states: main's order is gone.
-pub(super) async fn forget_states(conn: &mut AsyncPgConnection, source: Source) -> QueryResult<()> {
-    use moysklad_order_states::dsl;
-    let key = (source.child_account, source.main_account, source.document);
-    diesel::delete(dsl::moysklad_order_states.find(key)).execute(conn).await?;
-    Ok(())
 }
 
 /// They are in step now.

@@ -1,30 +1,32 @@
 //! Makes main's copy of a child's document as the document is.
 //!
 //! Safe to run twice and to be cut off anywhere: it starts from what the child says now and what main has now; a create
-//! that was cut off is found by its `syncId`, lines that were added without an answer by what they are.
+//! that was cut off is found by its `syncId` or external code, lines that were added without an answer by what they are.
 
 use super::super::api::{AccountApi, ApiError, id_of_entity};
+use super::super::loops;
 use super::super::settings::{DocumentKind, OrderSettings};
 use super::super::work::{Work, broken};
-use super::super::{loops, mappings};
+use super::amounts::{self, Vat};
 use super::diff;
-use super::header;
+use super::header::{self, Header, Parties};
 use super::lines::{self, Wanted};
 use super::log::{Entry, Log};
 use super::read::{self, Document, PAGE};
-use super::store::{self, Link, Source};
-use super::target::Target;
+use super::step::Step;
+use super::store::{self, Link, OTHERWISE, Source};
 use super::write::Lines;
 use super::{ORDER, goods, held, party, sums, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
-use serde_json::{Value, json};
+use rust_decimal::Decimal;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const CREATE: &str = "POST /entity/customerorder";
-const UPDATE: &str = "PUT /entity/customerorder/{id}";
+pub(super) const UPDATE: &str = "PUT /entity/customerorder/{id}";
 
 /// One document of a child on its way to main.
 pub(super) struct Transfer<'a> {
@@ -37,6 +39,16 @@ pub(super) struct Transfer<'a> {
     pub(super) cx: &'a Work,
 }
 
+/// What main's order shall be.
+struct Target {
+    header: Header,
+    lines: Vec<Wanted>,
+    agent: Uuid,
+    step: Step,
+    /// What MoySklad adds the child's document up to.
+    sum: Option<Decimal>,
+}
+
 impl Transfer<'_> {
     /// Reads the document and brings it to main.
     pub(super) async fn run(&self, task: &Task) -> Result<Outcome, ApiError> {
@@ -47,11 +59,17 @@ impl Transfer<'_> {
         }
         let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
         let document = read::document(&self.child, self.source.kind, self.source.document).await?;
+        let is_to_be = document.as_ref().is_some_and(|document| {
+            document.fields["applicable"].as_bool().unwrap_or(true) || !self.settings.only_applicable
+        });
+        let link = match link {
+            None if !is_to_be => self.made_unknown().await?,
+            link => link,
+        };
         let Some(document) = document else {
             return self.gone(link, &log).await.map(Outcome::completed);
         };
-        let applicable = document.fields["applicable"].as_bool().unwrap_or(true);
-        if link.is_none() && self.settings.only_applicable && !applicable {
+        if link.is_none() && !is_to_be {
             return Ok(Outcome::completed("not applicable, and unknown to main: not created"));
         }
         let words = goods::words(self.cx, self.source, &self.main, &self.child, &document.lines).await?;
@@ -70,13 +88,12 @@ impl Transfer<'_> {
         if link.as_ref().and_then(|link| link.written.as_ref()) == Some(&fingerprint) {
             return Ok(Outcome::completed("no change"));
         }
-        let present = self.present(link).await?;
-        if present.is_none() && self.settings.only_applicable && !applicable {
+        let copy = self.copy(link).await?;
+        if copy.is_none() && !is_to_be {
             return Ok(Outcome::completed("not applicable, and gone from main: not created again"));
         }
-        let sent = present.as_ref().map_or(&[][..], |(link, _)| &link.sent);
-        let target = self.target(&document, lines, sent).await?;
-        let done = match self.bring(present, &target).await {
+        let target = self.target(&document, lines, copy.as_ref()).await?;
+        let done = match self.bring(copy, &target).await {
             // What it refers to is gone in main: the next run asks anew.
             Err(ApiError::NotFound(text)) => {
                 party::forget(self.cx, self.source, target.agent).await?;
@@ -85,7 +102,8 @@ impl Transfer<'_> {
             }
             done => done?,
         };
-        let skipped = if target.stateless { &["state: main has no such one".to_owned()][..] } else { &[] };
+        let stateless = target.step.is_stateless;
+        let skipped = if stateless { &["state: main has no such one".to_owned()][..] } else { &[] };
         if !done.applied.is_empty() {
             let entry = Entry {
                 order: done.order,
@@ -97,53 +115,60 @@ impl Transfer<'_> {
             };
             log.write(entry).await?;
         }
+        let written = if done.sums.is_ok() { fingerprint.as_slice() } else { OTHERWISE };
+        self.note(done.order, Some(written), &target.header.said()).await?;
         done.sums?;
-        let mut conn = self.cx.conn().await?;
-        let sent = json!(header::cleared(&document.fields));
-        mappings::note(&mut conn, self.source.key(done.order), Some(&fingerprint), Some(&sent))
-            .await
-            .map_err(broken)?;
-        store::keep_in_step(&mut conn, self.source, &target.states).await.map_err(broken)?;
-        let skipped = if target.stateless { "; skipped: main has no such state" } else { "" };
+        let skipped = if stateless { "; skipped: main has no such state" } else { "" };
         Ok(Outcome::completed(format!("{}{skipped}", done.summary)))
     }
 
-    /// Main's order as it is. One that somebody has deleted there is forgotten: the next will be another one.
-    async fn present(&self, link: Option<Link>) -> Result<Option<(Link, Document)>, ApiError> {
-        let Some(link) = link else { return Ok(None) };
-        if let Some(order) = read::document(&self.main, ORDER, link.order).await? {
-            return Ok(Some((link, order)));
-        }
-        let mut conn = self.cx.conn().await?;
-        store::forget_states(&mut conn, self.source).await.map_err(broken)?;
-        store::keep_positions(&mut conn, self.source, &[]).await.map_err(broken)?;
-        mappings::remove(&mut conn, self.source.key(link.order)).await.map_err(broken)?;
-        Ok(None)
+    async fn target(
+        &self,
+        document: &Document,
+        lines: Vec<Wanted>,
+        copy: Option<&(Link, Document)>,
+    ) -> Result<Target, ApiError> {
+        let fields = &document.fields;
+        let policy = self.settings.counterparty;
+        let agent = party::find(self.cx, self.source, policy, &self.main, &self.child, fields).await?;
+        let (currency, is_own_currency) = self.currency(fields).await?;
+        let step = Step::read(self, fields, copy.map(|(_, order)| &order.fields)).await?;
+        let parties = Parties {
+            organization: self.organization,
+            agent: ("counterparty", agent),
+            currency,
+            is_own_currency,
+            state: step.target(),
+        };
+        let mut header = Header::of(self.kind, fields, self.settings, &parties, self.main.base());
+        // What a new order has is ours, though the reply that told of its creation was lost.
+        header.empty(&copy.map_or_else(header::all_optional, |(link, _)| link.said.clone()));
+        let sum = match fields.get("sum") {
+            Some(sum) => amounts::decimal(sum),
+            None => amounts::total(&document.lines, Vat::of(fields)),
+        };
+        Ok(Target { header, lines, agent, step, sum })
     }
 
-    async fn bring(&self, present: Option<(Link, Document)>, target: &Target) -> Result<Done, ApiError> {
-        if let Some((link, order)) = present {
-            return self.update(link.order, order, target, "updated", link.written.is_none()).await;
+    async fn bring(&self, copy: Option<(Link, Document)>, target: &Target) -> Result<Done, ApiError> {
+        if let Some((link, order)) = copy {
+            return self.update(&link, order, target, "updated").await;
         }
         let mut body = target.header.create(sync_id(self.source.child_account, self.source.document));
         let first: Vec<Value> = target.lines.iter().take(PAGE).map(Wanted::create).collect();
         body.insert("positions".to_owned(), first.into());
         let created = self.main.create(CREATE, "/entity/customerorder", &body.clone().into()).await?;
         let order = id_of_entity(&created)?;
-        let (key, document) = (self.source.key(order), self.source.document);
-        let mut conn = self.cx.conn().await?;
         // Not before the write, as elsewhere: until now it had no id.
-        loops::wrote(&mut conn, self.source.main_account, ORDER, &[order]).await?;
-        let new = mappings::insert(&mut conn, key, document, None).await.map_err(broken)?;
-        drop(conn);
-        if !new {
-            return Err(HandlerError::Retry("another run has just linked this document".to_owned()).into());
-        }
+        loops::wrote(&mut *self.cx.conn().await?, self.source.main_account, ORDER, &[order]).await?;
+        let said = target.header.said();
+        self.link(order, &said).await?;
         let Some(present) = read::document(&self.main, ORDER, order).await? else {
             let text = "main's order is in the bin: restore it there, or empty the bin, then retry";
             return Err(HandlerError::GiveUp(text.to_owned()).into());
         };
-        let mut done = self.update(order, present, target, "created", true).await?;
+        let link = Link { order, written: None, said };
+        let mut done = self.update(&link, present, target, "created").await?;
         let mut applied: BTreeSet<String> = body.into_iter().map(|(name, _)| name).collect();
         applied.extend(done.applied);
         done.applied = applied.into_iter().collect();
@@ -151,15 +176,16 @@ impl Transfer<'_> {
         Ok(done)
     }
 
-    /// Makes main's order so; `unfinished`: an earlier write may have been cut off.
+    /// Makes main's order so.
     async fn update(
         &self,
-        id: Uuid,
+        link: &Link,
         order: Document,
         target: &Target,
         did: &'static str,
-        unfinished: bool,
     ) -> Result<Done, ApiError> {
+        // An earlier write may have been cut off.
+        let (id, unfinished) = (link.order, link.written.is_none());
         let known = store::positions(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
         let plan = diff::plan(&target.lines, &order.lines, &known, unfinished);
         let header = target.header.update(&order.fields);
@@ -168,10 +194,8 @@ impl Transfer<'_> {
         let quiet = header.is_none() && plan.is_done();
         if !quiet {
             // Should this run be cut off, the next one must not believe the old fingerprint.
-            let mut conn = self.cx.conn().await?;
-            loops::before_write(&mut conn, self.source.main_account, ORDER, id).await?;
-            let sent = json!(target.header.cleared());
-            mappings::note(&mut conn, self.source.key(id), None, Some(&sent)).await.map_err(broken)?;
+            loops::before_write(&mut *self.cx.conn().await?, self.source.main_account, ORDER, id).await?;
+            self.note(id, None, &(&link.said | &target.header.said())).await?;
         }
         let mut applied: Vec<String> =
             header.iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
@@ -179,10 +203,21 @@ impl Transfer<'_> {
             applied.push("positions".to_owned());
         }
         if let Some(header) = header {
-            self.main.update(UPDATE, &path, &header).await?;
+            present = self.main.update(UPDATE, &path, &header).await?;
+        }
+        // Before the lines, which may take several runs: main's state is set once.
+        if let Some(states) = target.step.noted(&present) {
+            store::keep_in_step(&mut *self.cx.conn().await?, self.source, &states).await.map_err(broken)?;
         }
         let lines = Lines { main: &self.main, source: self.source, cx: self.cx, path: &path };
-        lines.write(&target.lines, &plan).await?;
+        match lines.write(&target.lines, &plan).await {
+            // Nothing was cut off: what main refused it has told.
+            Err(error @ ApiError::Work(HandlerError::GiveUp(_))) => {
+                self.note(id, Some(OTHERWISE), &(&link.said | &target.header.said())).await?;
+                return Err(error);
+            }
+            written => written?,
+        }
         if !quiet {
             present = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
         }
@@ -194,40 +229,6 @@ impl Transfer<'_> {
             (n, _) => format!("{did}; main's order has {n} lines of its own"),
         };
         Ok(Done { order: id, summary, is_new: false, applied, sums })
-    }
-
-    /// The document is gone in the child: main's order says so and does not count any more.
-    async fn gone(&self, link: Option<Link>, log: &Log<'_>) -> Result<String, ApiError> {
-        let Some(link) = link else {
-            return Ok("the document no longer exists in the child, and main does not know it".to_owned());
-        };
-        let path = read::path(ORDER, link.order);
-        let order = match self.main.get("GET /entity/customerorder/{id}", &path, &[]).await {
-            Err(ApiError::NotFound(_)) => {
-                let mut conn = self.cx.conn().await?;
-                mappings::remove(&mut conn, self.source.key(link.order)).await.map_err(broken)?;
-                return Ok("the document no longer exists on either side".to_owned());
-            }
-            order => order?,
-        };
-        let Some(body) = header::gone(&order) else { return Ok("no change".to_owned()) };
-        let mut conn = self.cx.conn().await?;
-        loops::before_write(&mut conn, self.source.main_account, ORDER, link.order).await?;
-        mappings::note(&mut conn, self.source.key(link.order), None, None).await.map_err(broken)?;
-        drop(conn);
-        self.main.update(UPDATE, &path, &body).await?;
-        let operation = "deleted in the child: main's order is not applicable any more";
-        let applied = ["applicable", "description"].map(str::to_owned);
-        let entry = Entry {
-            order: link.order,
-            operation,
-            is_new: false,
-            applied: &applied,
-            skipped: &[],
-            error: None,
-        };
-        log.write(entry).await?;
-        Ok(operation.to_owned())
     }
 }
 

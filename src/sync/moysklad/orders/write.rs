@@ -1,6 +1,6 @@
 //! Writes the lines of main's order, and remembers at once which is which.
 
-use super::super::api::{AccountApi, ApiError};
+use super::super::api::{AccountApi, ApiError, LONGEST};
 use super::super::work::{Work, broken};
 use super::diff::{self, Plan};
 use super::lines::{self, Wanted};
@@ -8,8 +8,10 @@ use super::read::{self, PAGE};
 use super::store::{self, Source};
 use super::{ORDER, header};
 use crate::queue::HandlerError;
+use crate::sync::tasks::HELD;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const ADD: &str = "POST /entity/customerorder/{id}/positions";
@@ -22,6 +24,10 @@ const ONE_BY_ONE: usize = 20;
 /// Where that cannot be, only so many are written in a minute: a hundred writes of one entity in one get an account
 /// banned (facts/moysklad.md 4.1).
 const IN_A_MINUTE: usize = 60;
+/// Another document uses the line (facts/moysklad.md 6).
+const IN_USE: u64 = 1023;
+/// MoySklad's clock is not ours.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// Fields of a line that somebody added in main, which a request for all lines has to repeat.
 const OTHERS: [&str; 7] = ["assortment", "quantity", "price", "discount", "vat", "vatEnabled", "reserve"];
@@ -38,7 +44,8 @@ pub(super) struct Lines<'a> {
 impl Lines<'_> {
     /// Does what the plan says.
     pub(super) async fn write(&self, wanted: &[Wanted], plan: &Plan<'_>) -> Result<(), ApiError> {
-        self.keep(&plan.pairs).await?;
+        // A line that is forgotten before it is gone would be main's own to the next run.
+        self.keep(&[plan.pairs.as_slice(), plan.leaving.as_slice()].concat()).await?;
         if plan.change.len() > ONE_BY_ONE && wanted.len() + plan.foreign.len() <= PAGE {
             return self.replace(wanted, plan).await;
         }
@@ -51,11 +58,24 @@ impl Lines<'_> {
             return Err(HandlerError::Defer { after: Duration::from_secs(60), reason }.into());
         }
         for ids in plan.remove.chunks(PAGE) {
-            let list: Vec<Value> = ids.iter().map(|id| self.reference(*id)).collect();
-            let path = format!("{}/positions/delete", self.path);
-            self.main.post_once(REMOVE, &path, &list.into()).await?;
+            self.remove(ids).await?;
+        }
+        if !plan.leaving.is_empty() {
+            self.keep(&plan.pairs).await?;
         }
         self.add(plan).await
+    }
+
+    async fn remove(&self, ids: &[Uuid]) -> Result<(), ApiError> {
+        let list = ids.iter().map(|id| self.reference(*id)).collect();
+        let path = format!("{}/positions/delete", self.path);
+        for error in self.main.delete_lines(REMOVE, &path, list).await.map_err(advised)? {
+            // What is gone already needs nothing.
+            if !matches!(error, ApiError::NotFound(_)) {
+                return Err(advised(error));
+            }
+        }
+        Ok(())
     }
 
     async fn add(&self, plan: &Plan<'_>) -> Result<(), ApiError> {
@@ -63,7 +83,9 @@ impl Lines<'_> {
         for lines in plan.add.chunks(PAGE) {
             let bodies: Vec<Value> = lines.iter().map(|line| line.create()).collect();
             let path = format!("{}/positions", self.path);
-            let reply = self.main.post_once(ADD, &path, &bodies.into()).await?;
+            let sent = Instant::now();
+            let reply = self.main.post_once(ADD, &path, &bodies.into()).await;
+            let reply = reply.map_err(|error| waited_for(error, sent))?;
             let added = reply.as_array().filter(|added| added.len() == lines.len());
             let ids: Option<Vec<Uuid>> = added.and_then(|added| added.iter().map(lines::id).collect());
             let ids = ids.ok_or_else(|| again("not every new line was answered"))?;
@@ -75,7 +97,7 @@ impl Lines<'_> {
 
     /// All lines in one request: those with an id are kept, those without are new, the others go.
     async fn replace(&self, wanted: &[Wanted], plan: &Plan<'_>) -> Result<(), ApiError> {
-        let known: std::collections::HashMap<Uuid, Uuid> = plan.pairs.iter().copied().collect();
+        let known: HashMap<Uuid, Uuid> = plan.pairs.iter().copied().collect();
         let ours = wanted.iter().map(|line| match known.get(&line.child) {
             Some(id) => {
                 let mut fields = line.fields.clone();
@@ -85,13 +107,16 @@ impl Lines<'_> {
             None => line.create(),
         });
         let all: Vec<Value> = ours.chain(plan.foreign.iter().map(|line| other(line))).collect();
-        self.main.update(REPLACE, self.path, &json!({ "positions": all })).await?;
+        let sent = Instant::now();
+        let replaced = self.main.update(REPLACE, self.path, &json!({ "positions": all })).await;
+        replaced.map_err(|error| advised(waited_for(error, sent)))?;
         let order = self.path.rsplit('/').next().and_then(|id| id.parse().ok());
         let order = order.ok_or_else(|| again("an order has no id"))?;
         let present = read::document(self.main, ORDER, order).await?;
         let present = present.ok_or_else(|| again("an order vanished while it was written"))?;
+        let known = known.into_iter().chain(plan.leaving.iter().copied()).collect();
         let after = diff::plan(wanted, &present.lines, &known, true);
-        self.keep(&after.pairs).await?;
+        self.keep(&[after.pairs.as_slice(), after.leaving.as_slice()].concat()).await?;
         if after.is_done() { Ok(()) } else { Err(again("lines are otherwise than they were written").into()) }
     }
 
@@ -113,6 +138,24 @@ fn other(line: &Value) -> Value {
         fields.insert("pack".to_owned(), json!({ "id": pack }));
     }
     Value::Object(fields)
+}
+
+/// Lines that were sent without an answer may be there minutes later: who looks before that would add them again.
+fn waited_for(error: ApiError, sent: Instant) -> ApiError {
+    let ApiError::Unanswered { text, still: true } = error else { return error };
+    let after = (LONGEST + MARGIN).saturating_sub(sent.elapsed());
+    let reason = format!("{HELD}: lines may still be added by a request that was not answered ({text})");
+    HandlerError::Defer { after, reason }.into()
+}
+
+/// The same error, with what to do about it.
+fn advised(error: ApiError) -> ApiError {
+    if !error.has_code(IN_USE) {
+        return error;
+    }
+    let text = "another document of main (a shipment, say) uses a line that was removed in the child: change one of the \
+                two, then retry";
+    HandlerError::GiveUp(format!("{text} (code {IN_USE})")).into()
 }
 
 fn again(text: &str) -> HandlerError {

@@ -10,7 +10,10 @@ use uuid::Uuid;
 impl Projection {
     /// Tells two projections apart.
     pub(in crate::sync::moysklad) fn hash(&self) -> Vec<u8> {
-        Sha256::digest(Value::Object(self.fields.clone()).to_string()).to_vec()
+        let mut fields = Value::Object(self.fields.clone());
+        // The order in which they were found says nothing.
+        fields.sort_all_objects();
+        Sha256::digest(fields.to_string()).to_vec()
     }
 
     /// Hash of each field, of sale prices and attributes of each one. Of what was `written` before and cannot cross over at

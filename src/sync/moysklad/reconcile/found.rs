@@ -10,6 +10,9 @@ use uuid::Uuid;
 /// What ids of events that sweeps find begin with.
 pub(super) const SWEEP: &str = "sweep";
 
+/// The version of what is no longer there.
+const GONE: &str = "gone";
+
 /// How the events of one sweep are made.
 pub(super) struct Search<'a> {
     /// Where it was found.
@@ -27,7 +30,16 @@ impl Search<'_> {
 
     /// Something is no longer there.
     pub(super) fn gone(&self, kind: &str, id: Uuid, told: bool) -> NewEvent {
-        self.event(kind, Action::Delete, id, "gone", None, told)
+        self.event(kind, Action::Delete, id, GONE, None, told)
+    }
+
+    /// The id of the event that tells that it is gone.
+    pub(super) fn gone_id(&self, kind: &str, id: Uuid) -> String {
+        self.event_id(kind, id, GONE)
+    }
+
+    fn event_id(&self, kind: &str, id: Uuid, version: &str) -> String {
+        format!("{SWEEP}:{}/{kind}/{id}@{version}", self.account)
     }
 
     fn event(
@@ -50,7 +62,7 @@ impl Search<'_> {
         NewEvent {
             id: Uuid::now_v7(),
             provider: "moysklad".to_owned(),
-            event_id: format!("{SWEEP}:{}/{kind}/{id}@{version}", self.account),
+            event_id: self.event_id(kind, id, version),
             event_type: format!("{kind}.{}", action.word()),
             subject: Some(id.to_string()),
             occurred_at,

@@ -1,14 +1,19 @@
 //! Pages of an account's entities, in the order of their last change (facts/moysklad.md 4.4, 4.5).
 
+use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{AccountApi, ApiError};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// MoySklad's clock is Moscow's: UTC+3 all year.
 const MOSCOW: TimeDelta = TimeDelta::hours(3);
 /// The longest page.
 const PAGE: usize = 1000;
+/// How often one page is waited for, and how long: together less than a sweep's lease.
+const WAITS: usize = 6;
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How many ids fit into one URL with room to spare.
 pub(super) const IDS: usize = 60;
 
@@ -96,7 +101,7 @@ pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<
         ("limit", PAGE.to_string()),
         ("offset", place.offset.to_string()),
     ];
-    let list: List = api.get_as(route(kind), &format!("/entity/{kind}"), &query).await?;
+    let list = list(api, kind, &query).await?;
     let told = list.meta.and_then(|meta| meta.size).unwrap_or_default();
     let entries = entries(list.rows);
     let next = place.after(&entries, PAGE);
@@ -108,8 +113,23 @@ pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<
 pub(super) async fn among(api: &AccountApi, kind: &str, ids: &[Uuid]) -> Result<Vec<Entry>, ApiError> {
     let filter = ids.iter().map(|id| format!("id={id}")).collect::<Vec<_>>().join(";");
     let query = [("filter", filter), ("limit", PAGE.to_string())];
-    let list: List = api.get_as(route(kind), &format!("/entity/{kind}"), &query).await?;
+    let list = list(api, kind, &query).await?;
     Ok(entries(list.rows))
+}
+
+/// Asks again where an account is busy. Who looks for what was lost has time, and a sweep that ended at the first wait
+/// would never come through while much is going on.
+async fn list(api: &AccountApi, kind: &str, query: &[(&'static str, String)]) -> Result<List, ApiError> {
+    let path = format!("/entity/{kind}");
+    for _ in 0..WAITS {
+        match api.get_as(route(kind), &path, query).await {
+            Err(ApiError::Work(HandlerError::Defer { after, .. })) => {
+                tokio::time::sleep(after.min(LONGEST_WAIT)).await;
+            }
+            told => return told,
+        }
+    }
+    api.get_as(route(kind), &path, query).await
 }
 
 fn entries(rows: Vec<Row>) -> Vec<Entry> {

@@ -13,6 +13,8 @@ mod sweep;
 mod told;
 mod watch;
 
+pub(super) use schedule::trouble;
+
 pub use import::{Import, ImportError, Progress};
 pub use watch::watch;
 

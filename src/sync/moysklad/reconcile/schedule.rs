@@ -3,9 +3,10 @@
 //! A lease in the row, not a lock in a session: no connection is held while MoySklad is asked, and a node that dies loses
 //! its turn by itself.
 
+use crate::db::schema::moysklad_sweeps::dsl;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use std::time::Duration;
 use uuid::Uuid;
@@ -87,17 +88,18 @@ pub(super) async fn claim(
     .optional()
 }
 
-/// Ends a turn. After a failure nothing counts as seen.
+/// Ends a turn; `seen`: all of it was looked at. What went wrong stays to be read until the next turn.
 pub(super) async fn finish(
     conn: &mut AsyncPgConnection,
     job: Job,
     turn: &Turn,
     owner: Uuid,
+    seen: bool,
     error: Option<&str>,
 ) -> QueryResult<()> {
     diesel::sql_query(
         "UPDATE moysklad_sweeps SET lease_until = NULL, lease_owner = NULL, finished_at = now(), last_error = $4,
-             seen_until = CASE WHEN $4 IS NULL THEN $5 ELSE seen_until END
+             seen_until = CASE WHEN $6 THEN $5 ELSE seen_until END
          WHERE job = $1 AND account_id = $2 AND lease_owner = $3",
     )
     .bind::<Text, _>(job.word())
@@ -105,9 +107,24 @@ pub(super) async fn finish(
     .bind::<SqlUuid, _>(owner)
     .bind::<Nullable<Text>, _>(error)
     .bind::<Timestamptz, _>(turn.began)
+    .bind::<Bool, _>(seen)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Why the last sweep of an account did not go through, or what it did not dare to do.
+pub(in crate::sync::moysklad) async fn trouble(
+    conn: &mut AsyncPgConnection,
+    account: Uuid,
+) -> QueryResult<Option<String>> {
+    let error: Option<Option<String>> = dsl::moysklad_sweeps
+        .filter(dsl::job.eq(Job::Reconcile.word()).and(dsl::account_id.eq(account)))
+        .select(dsl::last_error)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(error.flatten())
 }
 
 /// Gives back every turn of a node that stops: another one, or the same after its start, begins it anew.

@@ -75,7 +75,9 @@ impl Watch {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            while let Some(turn) = next(&self.work, job, every, self.owner).await {
+            while self.work.gateway.share().is_some()
+                && let Some(turn) = next(&self.work, job, every, self.owner).await
+            {
                 let result = match job {
                     Job::Hooks => check(&self.hooks, &turn).await,
                     Job::Reconcile => reconcile(&self.work, &turn, self.owner).await,
@@ -83,9 +85,10 @@ impl Watch {
                 if let Err(error) = &result {
                     tracing::warn!(account = %turn.account_id, ?job, %error, "an account was not looked after");
                 }
-                let error = result.err().map(|error| error.to_string());
+                let seen = result.is_ok();
+                let error = result.unwrap_or_else(|error| Some(error.to_string()));
                 let Ok(mut conn) = self.work.pool.get().await else { break };
-                let ended = schedule::finish(&mut conn, job, &turn, self.owner, error.as_deref()).await;
+                let ended = schedule::finish(&mut conn, job, &turn, self.owner, seen, error.as_deref()).await;
                 if let Err(error) = ended {
                     tracing::warn!(error = crate::db::error_kind(&error), "the end of a turn is not noted");
                     break;
@@ -102,7 +105,7 @@ async fn next(work: &Work, job: Job, every: Duration, owner: Uuid) -> Option<Tur
     schedule::claim(&mut conn, job, every, owner).await.ok()?
 }
 
-async fn check(hooks: &Hooks, turn: &Turn) -> Result<(), HookError> {
+async fn check(hooks: &Hooks, turn: &Turn) -> Result<Option<String>, HookError> {
     let report = hooks.setup(turn.account_id).await?;
     if report.changed() {
         tracing::warn!(
@@ -110,10 +113,11 @@ async fn check(hooks: &Hooks, turn: &Turn) -> Result<(), HookError> {
             problems = report.problems.join("; "), "webhooks were not as they should be"
         );
     }
-    Ok(())
+    Ok(None)
 }
 
-async fn reconcile(work: &Work, turn: &Turn, owner: Uuid) -> Result<(), HookError> {
+/// Gives what was too odd to be acted on; the rest is done.
+async fn reconcile(work: &Work, turn: &Turn, owner: Uuid) -> Result<Option<String>, HookError> {
     let found = sweep(work, turn, owner).await?;
     metrics::counter!("moysklad_sweeps_total").increment(1);
     metrics::counter!("moysklad_sweep_changes_total").increment(found.changed as u64);
@@ -121,7 +125,7 @@ async fn reconcile(work: &Work, turn: &Turn, owner: Uuid) -> Result<(), HookErro
     tracing::info!(
         account = %turn.account_id, since = %turn.seen_until, changed = found.changed, gone = found.gone, "swept"
     );
-    Ok(())
+    Ok((!found.refused.is_empty()).then(|| found.refused.join("; ")))
 }
 
 async fn tidy(work: &Work) {

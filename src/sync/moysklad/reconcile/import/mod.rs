@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::crypto::MasterKey;
 use crate::db::{Pool, PoolError};
 use crate::inbox::{self, Emission, HOOKGATE};
+use crate::nodes::Nodes;
 use crate::sync::moysklad::accounts::{self, Account, AccountError, Credentials, Status};
 use crate::sync::moysklad::api::ApiError;
 use crate::sync::moysklad::catalog::{self, News};
@@ -24,10 +25,6 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
-
-/// The list of main's entities is read while a worker, which is another process, reads the entities with the same token:
-/// it is one page for a thousand of them, and so needs the smaller part of what the token is allowed.
-const READERS: u32 = 3;
 
 /// Why an import did not go through. It goes on where it stopped when it is started again.
 #[derive(Debug, thiserror::Error)]
@@ -79,12 +76,11 @@ impl Import {
         settings: &Settings,
         pool: Pool,
         master_key: Option<MasterKey>,
+        nodes: Nodes,
         account: Uuid,
     ) -> Result<Self, ImportError> {
         let refused = |text: &str| Err(ImportError::Refused(text.to_owned()));
-        let mut settings = settings.clone();
-        settings.moysklad = settings.moysklad.share(READERS);
-        let work = Work::new(&settings, pool, master_key);
+        let work = Work::new(settings, pool, master_key, nodes);
         let mut conn = work.pool.get().await?;
         let Some(found) = accounts::find(&mut conn, account).await? else {
             return Err(HookError::Account(AccountError::Unknown).into());

@@ -1,0 +1,1 @@
+ALTER TABLE moysklad_changes DROP COLUMN tries;
