@@ -7,6 +7,7 @@ pub const KINDS: [&str; 5] = ["productfolder", "product", "service", "variant", 
 
 /// An entity of main.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing")]
 pub struct Slot {
     pub id: Uuid,
     pub alive: bool,

@@ -22,7 +22,7 @@ impl Draw<'_> {
     /// The next edits: one, or two that belong together.
     pub fn next(&mut self) -> Vec<Edit> {
         let kind = self.kind();
-        match self.rng.random_range(0..160) {
+        match self.rng.random_range(0..175) {
             0..30 => self.create(kind),
             30..62 => self.update(kind, 1),
             62..66 => {

@@ -69,10 +69,8 @@ pub fn differences(profile: &Profile, ours: &Thing, theirs: &Thing) -> Vec<Strin
     if ours.kind == "variant" {
         same("product", field("product"), "product");
         same("characteristics", field("characteristics"), "characteristics");
-    } else {
-        if profile.folders || !profile.had_folders {
-            same("folder", if profile.folders { field("folder") } else { &Value::Null }, "folder");
-        }
+    } else if profile.folders || !profile.had_folders {
+        same("folder", if profile.folders { field("folder") } else { &Value::Null }, "folder");
     }
     if ours.kind == "bundle" {
         same("components", field("components"), "components");

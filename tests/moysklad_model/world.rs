@@ -127,7 +127,9 @@ impl World {
             for _ in 0..count {
                 let draw = Draw { rng, book: &mut self.book, takes_all: Vec::new() };
                 let edits = { draw }.create(kind);
-                edits.into_iter().for_each(|edit| self.apply(edit));
+                for edit in edits {
+                    self.apply(edit);
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ impl Draw<'_> {
     pub(super) fn order(&mut self) -> Vec<Edit> {
         let alive = |(n, paper): (usize, &Paper)| paper.alive.then_some(n);
         let alive: Vec<usize> = self.book.papers.iter().enumerate().filter_map(alive).collect();
-        if alive.len() < 4 || self.chance(0.25) {
+        if alive.len() < 4 || self.chance(0.3) {
             return self.make();
         }
         let n = self.of(&alive);

@@ -72,7 +72,7 @@ impl World {
         match edit {
             OrderEdit::Make { .. } => {}
             OrderEdit::Header(fields) => {
-                person.update(kind, id, &self.header_body(n, sheet.child, fields))?
+                person.update(kind, id, &self.header_body(n, sheet.child, fields))?;
             }
             OrderEdit::Add(lines) => {
                 let lines = self.line_bodies(sheet.child, lines);

@@ -22,6 +22,7 @@ pub const CUSTOMERS: [Customer; 4] = [
 
 /// How a child's documents flow.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Orders {
     /// Types that do.
     pub kinds: &'static [&'static str],
