@@ -5,6 +5,7 @@ mod outage;
 mod refusals;
 mod setup;
 mod stock;
+mod storm;
 
 use crate::moysklad_sync::{Franchise, ORIGIN};
 use reqwest::{Client, Method};

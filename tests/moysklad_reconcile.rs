@@ -3,6 +3,7 @@
 mod import;
 mod large;
 mod sweep;
+mod taken_over;
 
 use crate::moysklad_sync::{Franchise, ORIGIN};
 use serde_json::{Value, json};

@@ -122,8 +122,12 @@ impl Franchise {
     /// Ends the wait of tasks that are to be tried again.
     pub async fn due_now(&self) {
         let mut conn = self.gateway.database.connect().await;
-        let now = "UPDATE sync_queue SET run_at = now() WHERE status = 'received'";
-        sql_query(now).execute(&mut conn).await.unwrap();
+        for now in [
+            "UPDATE moysklad_images SET due_at = now() WHERE status = 'waiting'",
+            "UPDATE sync_queue SET run_at = now() WHERE status = 'received'",
+        ] {
+            sql_query(now).execute(&mut conn).await.unwrap();
+        }
     }
 
     /// A person creates a product in main; gives its id after it has reached whom it can.

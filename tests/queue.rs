@@ -482,3 +482,38 @@ async fn smaller_priorities_go_first_and_the_future_waits() {
     assert_eq!(*order.lock().unwrap(), [2, 1]);
     assert_eq!(bench.states().await[0].status, "received");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_front_of_a_long_queue_does_not_wait_for_its_end() {
+    let bench = Bench::new().await;
+    let (order, gate) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(0)));
+    let act = {
+        let (order, gate) = (order.clone(), gate.clone());
+        job(move |row| {
+            let (order, gate) = (order.clone(), gate.clone());
+            async move {
+                gate.acquire().await.unwrap().forget();
+                order.lock().unwrap().push(row.number);
+                done()
+            }
+        })
+    };
+    bench.add(&(0..100).map(|n| (n, None)).collect::<Vec<_>>()).await;
+    let engine = bench.start(1, act);
+    until("the first to be in work", Duration::from_secs(10), || async {
+        bench.states().await.iter().any(|state| state.status == "processing").then_some(())
+    })
+    .await;
+    let mut conn = bench.database.connect().await;
+    conn.batch_execute("UPDATE work SET priority = 10 WHERE number = 99").await.unwrap();
+    // One more may go with each look.
+    until("the urgent one", Duration::from_secs(60), || async {
+        gate.add_permits(1);
+        order.lock().unwrap().contains(&99).then_some(())
+    })
+    .await;
+    assert!(order.lock().unwrap().len() < 100, "it came last");
+    gate.add_permits(200);
+    bench.finished().await;
+    engine.stop().await;
+}

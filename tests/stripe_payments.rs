@@ -11,6 +11,7 @@ mod fetching;
 mod listing;
 mod projection;
 mod telling;
+mod together;
 
 /// A second of the provider's clock.
 const T: i64 = 1_790_000_000;

@@ -17,6 +17,7 @@ use crate::records::Activity;
 use crate::reload::{self, Reloader};
 use crate::sync::Context;
 use crate::sync::events::{EventJob, EventQueue, Handlers};
+use crate::sync::ledger::Ledger;
 use crate::sync::moysklad::{SyncTasks, reconcile};
 use crate::sync::tasks::SyncQueue;
 use crate::telemetry;
@@ -113,6 +114,7 @@ async fn serve(
     if let Some(node) = &node {
         let context = Context {
             pool: pool.clone(),
+            ledger: Ledger::start(database.clone()),
             master_key: settings.store.master_key.clone(),
             sync_tasks: sync_tasks.clone(),
             loop_writes: settings.moysklad_watch.loop_writes,

@@ -7,7 +7,7 @@ use crate::nodes::Node;
 use crate::queue::{Engine, QueueTable as _, Waker};
 use crate::sync::moysklad::SyncTasks;
 use crate::sync::moysklad::reconcile::{Import, ImportError, Progress};
-use crate::sync::tasks::SyncQueue;
+use crate::sync::tasks::{self, SyncQueue};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -32,7 +32,7 @@ pub(super) enum SyncCommand {
     },
 }
 
-/// Nobody has begun by then: there is no worker.
+/// What is due and nobody has begun by then: there is no worker.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Nothing has moved for this long: something holds it.
 const STALLED: Duration = Duration::from_secs(180);
@@ -73,9 +73,11 @@ pub(super) async fn run(command: SyncCommand, session: &Session) -> Result<(), C
     };
     match result {
         Ok(progress) => {
+            let refused = import.refused().to_vec();
             import.finish(progress).await?;
-            show.end(progress, session.json);
-            if progress.failed == 0 { Ok(()) } else { Err(CliError::Silent) }
+            show.end(progress, &refused, session.json);
+            let is_whole = progress.failed + progress.held == 0 && refused.is_empty();
+            if is_whole { Ok(()) } else { Err(CliError::Silent) }
         }
         Err(error) => {
             import.interrupt(&error.to_string()).await?;
@@ -112,13 +114,17 @@ async fn watch(
             (last, moved) = (progress, Instant::now());
         }
         if moved.elapsed() > PATIENCE && worker.is_none() {
-            *worker = Some(Worker::start(session).await?);
+            // A worker that is busy with slow writes shows no progress either.
+            let nobody = tasks::is_nobody_at_work(&mut *session.pool.get().await?, PATIENCE).await?;
+            if nobody {
+                *worker = Some(Worker::start(session).await?);
+            }
         }
         if moved.elapsed() > STALLED {
             return Err(CliError::Message(format!(
-                "{} tasks wait and nothing has moved for three minutes; `hookgate queue list` says what they wait for. \
-                 Start the import again to go on",
-                progress.tasks
+                "{} changes and {} tasks wait and nothing has moved for three minutes; `hookgate queue list` says what \
+                 they wait for. Start the import again to go on",
+                progress.waiting, progress.tasks
             )));
         }
         tokio::time::sleep(LOOK).await;
@@ -198,19 +204,31 @@ impl Show {
         }
     }
 
-    fn end(&self, progress: Progress, json: bool) {
+    fn end(&self, progress: Progress, refused: &[String], json: bool) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
         if json {
-            print(&format!("{:#}", json!(progress)));
-        } else if progress.failed == 0 {
-            print(&format!("imported: {} entities of main are in step", progress.found));
-        } else {
-            print(&format!(
-                "{} entities of main were looked at; {} failed: `hookgate queue list --status failed` says why",
-                progress.found, progress.failed
-            ));
+            let mut report = json!(progress);
+            report["refused"] = refused.into();
+            print(&format!("{report:#}"));
+            return;
+        }
+        let Progress { found, failed, held, .. } = progress;
+        if failed + held == 0 && refused.is_empty() {
+            print(&format!("imported: {found} entities of main are in step"));
+            return;
+        }
+        print(&format!("{found} entities of main were looked at"));
+        if failed > 0 {
+            print(&format!("{failed} failed: `hookgate queue list --status failed` says why"));
+        }
+        if let Some(until) = progress.held_until {
+            let changes = if held == 1 { "1 change is".to_owned() } else { format!("{held} changes are") };
+            print(&format!("{changes} held until {}: `hookgate queue changes` says why", until.to_rfc3339()));
+        }
+        for text in refused {
+            print(text);
         }
     }
 }

@@ -150,6 +150,8 @@ diesel::table! {
         failed_task -> Nullable<Uuid>,
         version -> Int8,
         due_at -> Timestamptz,
+        failures -> Int4,
+        doubtful -> Bool,
     }
 }
 
@@ -341,11 +343,11 @@ diesel::table! {
         entity_id -> Uuid,
         written_at -> Timestamptz,
         echoed -> Bool,
-        window_at -> Timestamptz,
         count -> Int4,
         trips -> Int4,
         tripped_at -> Nullable<Timestamptz>,
         reset_at -> Nullable<Timestamptz>,
+        echoes -> Array<Timestamptz>,
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn configure(config: &mut ServiceConfig<'_>) {
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Invalid { .. } | AccountError::Settings(_) => {
+            AccountError::Invalid { .. } | AccountError::Settings(_) | AccountError::KeptSettings(_) => {
                 Self::Unprocessable(error.to_string())
             }
             AccountError::NoMasterKey | AccountError::WrongMasterKey | AccountError::HasChildren => {

@@ -179,7 +179,7 @@ pub(super) fn receipt(events: &[NewEvent], fresh: &HashSet<Uuid>) -> Receipt {
 }
 
 /// Whether the database understood the statement and refused its content; everything else is about the connection.
-pub(super) fn is_about_data(error: &Error) -> bool {
+pub(crate) fn is_about_data(error: &Error) -> bool {
     match error {
         Error::DatabaseError(kind, _) => matches!(
             kind,

@@ -2,10 +2,16 @@
 //!
 //! It is raw because diesel cannot name a table by a constant, nor say "claim".
 
+use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
-use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{
+    Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Untyped,
+    Uuid as SqlUuid,
+};
 use diesel::{QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection as _};
+use std::marker::PhantomData;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -65,7 +71,31 @@ struct Held {
     attempts: i32,
 }
 
-/// Takes up to `limit` due rows, at most one of each lane and only a lane's oldest unfinished.
+/// Where the queue begins: nothing that waits sorts before it. What has been claimed leaves dead entries in the index, until
+/// they are vacuumed; a claim that begins here does not pass over them again.
+#[derive(Debug, Clone, Copy, QueryableByName)]
+pub(super) struct Head {
+    #[diesel(sql_type = SmallInt)]
+    priority: i16,
+    #[diesel(sql_type = Timestamptz)]
+    run_at: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// Looks where the queue begins.
+pub(super) async fn head<T: QueueTable>(conn: &mut AsyncPgConnection) -> QueryResult<Option<Head>> {
+    let found: Vec<Head> = sql_query(format!(
+        "SELECT priority, run_at, id FROM {} WHERE status = 'received' ORDER BY priority, run_at, id LIMIT 1",
+        T::NAME
+    ))
+    .load(conn)
+    .await?;
+    Ok(found.into_iter().next())
+}
+
+/// Takes up to `limit` due rows that do not sort before `head`, at most one of each lane and only a lane's oldest
+/// unfinished.
 ///
 /// Claims of one table are made one at a time across all nodes: two at once could each miss what the other has just
 /// taken of the same lane. A claim takes about a millisecond and a batch, so this does not bound the rate.
@@ -74,27 +104,13 @@ pub(super) async fn claim<T: QueueTable>(
     owner: Uuid,
     lease: Duration,
     limit: usize,
+    head: Option<Head>,
 ) -> QueryResult<Vec<T::Row>> {
-    let (table, columns) = (T::NAME, T::COLUMNS);
+    let table = T::NAME;
     conn.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(hashtext('hookgate.claim.{table}'))"))
         .await?;
-    let claimed = sql_query(format!(
-        "WITH due AS MATERIALIZED (
-             SELECT id FROM {table} AS head
-             WHERE status = 'received' AND run_at <= now() AND NOT EXISTS (
-                 SELECT FROM {table} AS other
-                 WHERE other.lane = head.lane AND other.status IN ('received', 'processing')
-                     AND (other.id < head.id OR other.status = 'processing'))
-             ORDER BY priority, run_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)
-         UPDATE {table} SET status = 'processing', attempts = attempts + 1, lease_owner = $1,
-             lease_until = now() + make_interval(secs => $2)
-         WHERE id = ANY (ARRAY(SELECT id FROM due)) RETURNING {columns}"
-    ))
-    .bind::<SqlUuid, _>(owner)
-    .bind::<Double, _>(lease.as_secs_f64())
-    .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
-    .load(conn)
-    .await;
+    let (lease, limit) = (lease.as_secs_f64(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let claimed = Claim::<T> { owner, lease, limit, head, table: PhantomData }.load(conn).await;
     match claimed {
         Ok(rows) => conn.batch_execute("COMMIT").await.map(|()| rows),
         Err(error) => {
@@ -102,6 +118,59 @@ pub(super) async fn claim<T: QueueTable>(
             Err(error)
         }
     }
+}
+
+/// The statement of a claim. Unlike a plain SQL text it is prepared once for each connection: planning it takes as long as
+/// running it.
+struct Claim<T> {
+    owner: Uuid,
+    lease: f64,
+    limit: i64,
+    head: Option<Head>,
+    table: PhantomData<T>,
+}
+
+impl<T: QueueTable> QueryFragment<Pg> for Claim<T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        const FIRST: &Head = &Head { priority: i16::MIN, run_at: DateTime::UNIX_EPOCH, id: Uuid::nil() };
+        let head = self.head.as_ref().unwrap_or(FIRST);
+        out.push_sql("WITH due AS MATERIALIZED (SELECT id FROM ");
+        out.push_sql(T::NAME);
+        out.push_sql(
+            " AS head WHERE status = 'received' AND run_at <= now() AND (priority, run_at, id) >= (",
+        );
+        out.push_bind_param::<SmallInt, _>(&head.priority)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(&head.run_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<SqlUuid, _>(&head.id)?;
+        out.push_sql(") AND NOT EXISTS (SELECT FROM ");
+        out.push_sql(T::NAME);
+        out.push_sql(
+            " AS other WHERE other.lane = head.lane AND other.status IN ('received', 'processing')
+                  AND (other.id < head.id OR other.status = 'processing'))
+              ORDER BY priority, run_at, id LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(" FOR UPDATE SKIP LOCKED) UPDATE ");
+        out.push_sql(T::NAME);
+        out.push_sql(" SET status = 'processing', attempts = attempts + 1, lease_owner = ");
+        out.push_bind_param::<SqlUuid, _>(&self.owner)?;
+        out.push_sql(", lease_until = now() + make_interval(secs => ");
+        out.push_bind_param::<Double, _>(&self.lease)?;
+        out.push_sql(") WHERE id = ANY (ARRAY(SELECT id FROM due)) RETURNING ");
+        out.push_sql(T::COLUMNS);
+        Ok(())
+    }
+}
+
+impl<T: QueueTable> QueryId for Claim<T> {
+    type QueryId = Claim<T>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<T: QueueTable> Query for Claim<T> {
+    type SqlType = Untyped;
 }
 
 /// Writes how attempts ended, all in one statement, and gives the rows that were still this owner's.

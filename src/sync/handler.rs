@@ -76,6 +76,8 @@ pub(super) fn told(emitted: &[&str]) -> String {
 pub struct Context {
     /// Connections to the database.
     pub pool: Pool,
+    /// Writes what handlers find out, together with what others find.
+    pub ledger: super::ledger::Ledger,
     /// Opens stored tokens; absent until one is configured.
     pub master_key: Option<MasterKey>,
     /// Wakes the worker of sync tasks after some were enqueued.

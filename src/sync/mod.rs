@@ -4,6 +4,7 @@ pub mod c2s;
 pub mod events;
 pub mod firebase;
 mod handler;
+pub mod ledger;
 pub mod messages;
 pub mod moysklad;
 mod names;

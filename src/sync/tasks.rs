@@ -378,6 +378,17 @@ pub async fn has_successor(conn: &mut AsyncPgConnection, task: &Task) -> QueryRe
     diesel::select(diesel::dsl::exists(newer)).get_result(conn).await
 }
 
+/// Whether tasks lie there that are due, and nobody is at work on any: no worker runs.
+pub async fn is_nobody_at_work(conn: &mut AsyncPgConnection, due_since: Duration) -> QueryResult<bool> {
+    let at_work =
+        dsl::sync_queue.filter(dsl::status.eq("processing").and(dsl::lease_until.gt(diesel::dsl::now)));
+    let due = dsl::status.eq("received").and(dsl::run_at.lt(Utc::now() - due_since));
+    let lying = dsl::sync_queue.filter(due.or(dsl::status.eq("processing")));
+    diesel::select(diesel::dsl::not(diesel::dsl::exists(at_work)).and(diesel::dsl::exists(lying)))
+        .get_result(conn)
+        .await
+}
+
 /// Makes waiting tasks of these accounts due now: what held them is mended.
 pub async fn hurry(conn: &mut AsyncPgConnection, accounts: &[Uuid]) -> QueryResult<usize> {
     diesel::update(dsl::sync_queue)

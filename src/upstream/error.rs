@@ -98,6 +98,11 @@ impl UpstreamError {
         }
     }
 
+    /// Whether the reply was longer than the policy allows: less has to be asked for.
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Self::Transport { reason: "body too long", .. })
+    }
+
     /// The HTTP status, if there was a reply that was no success.
     pub fn status(&self) -> Option<u16> {
         match self {

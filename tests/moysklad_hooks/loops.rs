@@ -46,6 +46,28 @@ async fn more_echoes_than_allowed_trip_the_breaker_until_it_is_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_ten_minutes_count_wherever_they_begin() {
+    let franchise = Franchise::start().await;
+    let (child, product) = (franchise.children[0], Uuid::new_v4());
+    let mut conn = franchise.gateway.database.connect().await;
+    let trips = || franchise.gateway.log().matches("own writes to this entity come back as webhooks").count();
+    // Minutes that pass before each echo, and whether it trips the breaker.
+    for (n, (minutes, is_tripped)) in
+        [(0, false), (5, false), (10, false), (9, false), (2, false), (1, true)].into_iter().enumerate()
+    {
+        let pass = format!(
+            "UPDATE moysklad_loop_breakers SET written_at = written_at - make_interval(mins => {minutes}),
+                 echoes = ARRAY(SELECT at - make_interval(mins => {minutes}) FROM unnest(echoes) AS at)"
+        );
+        sql_query(pass).execute(&mut conn).await.unwrap();
+        wrote(&franchise, child, product).await;
+        franchise.notify(child, product, "UPDATE", &n.to_string()).await;
+        franchise.settle().await;
+        assert_eq!(trips(), usize::from(is_tripped), "echo {n}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_gateways_own_login_did_is_not_followed_where_no_person_uses_it() {
     let franchise = Franchise::start().await;
     franchise.create(json!({"name": "Kettle", "externalCode": "kettle"})).await;

@@ -89,8 +89,16 @@ async fn where_the_sums_differ_mains_state_and_lines_are_mains_own_all_the_same(
 }
 
 /// A transfer waits, while both sides change the order's state.
-async fn both_change(first: fn(&Shop, Uuid, Uuid), second: fn(&Shop, Uuid, Uuid)) -> (Shop, Uuid, Uuid) {
-    let (shop, order) = following().await;
+async fn both_change(
+    states: Value,
+    first: fn(&Shop, Uuid, Uuid),
+    second: fn(&Shop, Uuid, Uuid),
+) -> (Shop, Uuid, Uuid) {
+    let (shop, order) = ordered(|settings| {
+        settings["status_back"] = true.into();
+        settings["states"] = states;
+    })
+    .await;
     let copy = id(&shop.order());
     let cake = shop.sim.create_in(shop.child, "product", json!({"name": "Cake"}));
     let mut lines = rows(&shop.source(order));
@@ -118,12 +126,19 @@ fn main_delivers(shop: &Shop, _: Uuid, copy: Uuid) {
 
 #[tokio::test]
 async fn mains_later_state_is_not_undone_by_an_older_one_of_the_child() {
-    let (shop, order, copy) = both_change(child_confirms, main_delivers).await;
+    let (shop, order, copy) = both_change(json!({}), child_confirms, main_delivers).await;
     assert_eq!((shop.state(shop.main, copy), shop.state(shop.child, order)), ("Доставлен", "Доставлен"));
 }
 
 #[tokio::test]
 async fn the_childs_later_state_is_not_undone_by_an_older_one_of_main() {
-    let (shop, order, copy) = both_change(main_delivers, child_confirms).await;
+    let (shop, order, copy) = both_change(json!({}), main_delivers, child_confirms).await;
     assert_eq!((shop.state(shop.main, copy), shop.state(shop.child, order)), ("Подтвержден", "Подтвержден"));
+}
+
+#[tokio::test]
+async fn a_state_that_both_chose_is_undone_in_neither() {
+    let states = json!({"Доставлен": "Доставлен", "Подтвержден": "Доставлен"});
+    let (shop, order, copy) = both_change(states, child_confirms, main_delivers).await;
+    assert_eq!((shop.state(shop.main, copy), shop.state(shop.child, order)), ("Доставлен", "Подтвержден"));
 }

@@ -2,7 +2,7 @@
 
 use super::{join_up, names};
 use crate::moysklad_hooks::{TOKENS, told};
-use crate::moysklad_sync::Franchise;
+use crate::moysklad_sync::{Franchise, with_attribute};
 use crate::support::moysklad::Weather;
 use crate::support::{observe, wait};
 use diesel::QueryableByName;
@@ -275,4 +275,29 @@ async fn a_sweep_of_thousands_asks_for_pages_of_a_thousand() {
         0,
         "archived with an array"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_too_long_for_one_reply_is_read_in_parts() {
+    const MANY: usize = 400;
+    let franchise = Franchise::start_with(&[QUIET]).await;
+    let person = franchise.sim.person(franchise.main);
+    let long: Value = "ж".repeat(4096).into();
+    // A hundred kilobytes each; no child has these fields, so nothing of them is written.
+    let attributes: Vec<Value> = (0..12)
+        .map(|n| {
+            person.add_attribute("product", &json!({"name": format!("Text {n}"), "type": "text"})).unwrap()
+        })
+        .map(|id| with_attribute(&franchise.sim, id, long.clone()))
+        .collect();
+    let body = |n: usize| {
+        let mut body = product(n);
+        body["attributes"] = attributes.clone().into();
+        body
+    };
+    franchise.unheard(|| person.create_many("product", &(0..MANY).map(body).collect::<Vec<_>>()).unwrap());
+    let kazan = franchise.children[0];
+    let report = import(&franchise, kazan).await;
+    assert_eq!((&report["found"], &report["failed"]), (&json!(MANY), &json!(0)));
+    assert_eq!(external_codes(&franchise, kazan), all(MANY));
 }

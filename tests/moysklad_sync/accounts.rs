@@ -238,3 +238,34 @@ async fn the_commands_add_link_set_and_remove() {
     let (done, text) = run(&["accounts", "remove", &second]);
     assert!(!done && text.contains("no account"), "{text}");
 }
+
+#[tokio::test]
+async fn a_child_becomes_a_main_account_only_with_settings_that_suit_it() {
+    let gateway = gateway().await;
+    let (main, child) = (Uuid::new_v4(), Uuid::new_v4());
+    let body = json!({"name": "Main", "role": "main", "access_token": TOKEN});
+    assert_eq!(put(&gateway, main, &body).await.0, 201);
+    let body = json!({
+        "name": "Kazan", "role": "child", "parent_account_id": main, "access_token": TOKEN,
+        "settings": {"catalog": {"images": false}},
+    });
+    assert_eq!(put(&gateway, child, &body).await.0, 201);
+    let add = ["accounts", "add", &child.to_string(), "--name", "Kazan", "--role", "main"];
+    let output = gateway.command(&add);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && text.contains("catalog") && text.contains("accounts settings"),
+        "{text}"
+    );
+    assert_eq!(gateway.admin_get(&account_path(child)).await["role"], "child", "nothing was changed");
+    let (status, problem) = put(&gateway, child, &json!({"name": "Kazan", "role": "main"})).await;
+    assert_eq!(status, 422, "{problem}");
+
+    // What is the same for both roles stays.
+    let settings = json!({"dedicated_login": true});
+    let set = ["accounts", "settings", &child.to_string(), "--set", &settings.to_string()];
+    assert!(gateway.command(&set).status.success());
+    assert!(gateway.command(&add).status.success());
+    let account = gateway.admin_get(&account_path(child)).await;
+    assert_eq!((&account["role"], &account["settings"]), (&json!("main"), &settings));
+}

@@ -1,15 +1,18 @@
 //! Images of main's goods in its children: brought after everything else, as main has them, and only when they differ.
 
+mod cut_off;
 mod weather;
 
 use super::{Franchise, account_path, hook_url, reference};
 use crate::support::moysklad::Fault;
+use crate::support::wait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use diesel::sql_query;
 use diesel_async::RunQueryDsl;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The content of a picture: begins as a png does, and is so many bytes long.
@@ -204,7 +207,12 @@ async fn a_lost_answer_to_an_upload_doubles_nothing() {
     let path = format!("/entity/product/{id}/images");
     let list = json!([named("a"), named("b")]);
     sim.person(franchise.main).request(&Method::POST, &path, &list).unwrap();
-    franchise.task_when("the upload to be lost", *kazan, |task| !task["error"].is_null()).await;
+    wait::until("the upload to be lost", Duration::from_secs(20), || async {
+        let told =
+            |task: &Value| task["outcome"].as_str().is_some_and(|outcome| outcome.contains("1 put off"));
+        franchise.tasks(*kazan).await.iter().any(told).then_some(())
+    })
+    .await;
     franchise.due_now().await;
     franchise.settle().await;
     assert_eq!(names(&franchise, *kazan), ["a.png", "b.png"]);

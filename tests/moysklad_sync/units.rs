@@ -104,3 +104,22 @@ async fn a_unit_that_cannot_be_made_is_skipped_with_its_packs_and_said() {
     assert!(sim.by_external_code(*kazan, "w").get("uom").is_none());
     assert_eq!(sim.by_external_code(*omsk, "w")["packs"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_currency_or_a_unit_that_nothing_names_is_left_out_and_holds_nothing() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children, .. } = &franchise;
+    for account in [*main, children[0]] {
+        sim.rules(account, |rules| rules.has_odd_rows = true);
+    }
+    let uom = reference(sim, "uom", sim.uom(*main, "796"));
+    let price = super::sale_price(&franchise, "Retail", "12300", "RUB");
+    let body = json!({"name": "Kettle", "externalCode": "k", "uom": uom, "salePrices": [price]});
+    sim.create(*main, body);
+    for child in children {
+        sim.products_when("the product", *child, |products| products.len() == 1).await;
+        let product = sim.by_external_code(*child, "k");
+        assert_eq!(super::price(sim, *child, &product, "Retail").0, "12300.0");
+        assert_eq!(last_segment(&product["uom"]), sim.uom(*child, "796").to_string());
+    }
+}

@@ -126,13 +126,16 @@ impl Account {
         let expand = query.expand_of_list();
         let limit = query.limit.unwrap_or(MOST);
         let rows = found.iter().skip(query.offset).take(limit);
-        let rows = rows
+        let mut rows: Vec<Value> = rows
             .map(|entity| {
                 let mut shown = self.show(entity);
                 self.expand(&mut shown, expand);
                 shown
             })
             .collect();
+        if self.rules.has_odd_rows && matches!(keyword, "currency" | "uom") {
+            rows.push(json!({"id": uuid::Uuid::nil(), "name": "Odd", "code": null, "isoCode": null}));
+        }
         self.page_of(href, keyword, query, found.len(), rows)
     }
 

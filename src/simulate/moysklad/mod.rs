@@ -260,9 +260,10 @@ impl Simulator {
         self.change(account, |account| account.traffic.faults.push_back((method, fault)));
     }
 
-    /// Writes of the account that name this text, in path or body, are answered 500 from now on; `None`: no more.
-    pub fn broken(&self, account: Uuid, text: Option<&str>) {
-        self.change(account, |account| account.traffic.broken = text.map(str::to_owned));
+    /// Writes of the account that name this text, in path or body, are refused from now on, because another one is said to
+    /// have changed the entity meanwhile; `None`: no more.
+    pub fn contended(&self, account: Uuid, text: Option<&str>) {
+        self.change(account, |account| account.traffic.contended = text.map(str::to_owned));
     }
 
     /// Every request of the account takes this long from now on.
@@ -273,6 +274,11 @@ impl Simulator {
     /// The next links to contents have expired before anybody follows them.
     pub fn dead_links(&self, count: usize) {
         self.shared.world().dead_links = count;
+    }
+
+    /// The storage has no content any more for images of this file name.
+    pub fn lose_contents(&self, filename: &str) {
+        self.shared.world().lost_contents.push(filename.to_owned());
     }
 
     /// How badly things go from now on.

@@ -161,8 +161,8 @@ fn fault(shared: &Shared, account: usize, request: &Request) -> Option<Fault> {
         request.method != Method::GET
             && (request.path.contains(text) || String::from_utf8_lossy(&request.body).contains(text))
     };
-    if traffic.broken.as_ref().is_some_and(names) {
-        return Some(Fault::Status(500, 1000));
+    if traffic.contended.as_ref().is_some_and(names) {
+        return Some(Fault::Status(409, 1065));
     }
     traffic.take_fault(&request.method).or(by_chance)
 }

@@ -40,8 +40,8 @@ pub(super) struct Traffic {
     pub(super) peak_in_flight: usize,
     pub(super) latency: Duration,
     pub(super) faults: VecDeque<(Method, Fault)>,
-    /// Writes that name this text are answered 500.
-    pub(super) broken: Option<String>,
+    /// Writes that name this text are refused: another one changed it meanwhile (1065).
+    pub(super) contended: Option<String>,
     /// When, status, code.
     refusals: VecDeque<(Instant, u16, u64)>,
     puts: VecDeque<(Instant, Uuid)>,

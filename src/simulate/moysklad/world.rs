@@ -42,6 +42,8 @@ pub(super) struct World {
     links: HashMap<Uuid, (Uuid, Instant)>,
     /// How many of the next links nobody will be quick enough for.
     pub(super) dead_links: usize,
+    /// File names of images whose contents the storage has lost.
+    pub(super) lost_contents: Vec<String>,
     answers: usize,
 }
 
@@ -90,6 +92,7 @@ impl World {
             days: 0,
             links: HashMap::new(),
             dead_links: 0,
+            lost_contents: Vec::new(),
             answers: 0,
         }
     }
@@ -322,7 +325,8 @@ impl World {
         if made.elapsed().as_secs() >= LINK_SECONDS {
             return None;
         }
-        self.accounts.iter().find_map(|account| account.image(*image).ok().map(|image| image.content.clone()))
+        let image = self.accounts.iter().find_map(|account| account.image(*image).ok())?;
+        (!self.lost_contents.contains(&image.filename)).then(|| image.content.clone())
     }
 
     /// Every fifth answer comes plain, as happens in rare cases.

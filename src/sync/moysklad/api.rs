@@ -28,6 +28,8 @@ const DISABLE_BY_PREFIX: HeaderName = HeaderName::from_static("x-lognex-webhook-
 const MOST_BYTES: usize = 32 << 20;
 /// Of a small request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Each row that a list may have more, since a page of a thousand with many prices is tens of megabytes.
+const ROW_TIME: Duration = Duration::from_millis(60);
 /// MoySklad ends a request after this time (error 1088).
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// The bucket refills over this time (`X-Lognex-Retry-TimeInterval`).
@@ -159,7 +161,12 @@ impl AccountApi {
     /// Whether this came from the account that the token was set for. With the token of another account one catalogue would
     /// be taken for the other. What MoySklad shares among all accounts names none.
     pub(super) fn check_owner(&self, entity: &Value) -> Result<(), ApiError> {
-        match entity["accountId"].as_str().and_then(|id| id.parse().ok()) {
+        self.check_owner_id(entity["accountId"].as_str().and_then(|id| id.parse().ok()))
+    }
+
+    /// The same where only the account's id was read.
+    pub(super) fn check_owner_id(&self, owner: Option<Uuid>) -> Result<(), ApiError> {
+        match owner {
             Some(owner) if owner != self.id => {
                 Err(ApiError::TokenRefused { account: self.id, owner: Some(owner) })
             }
@@ -182,17 +189,24 @@ impl AccountApi {
         self.call(get(route, path, query)).await
     }
 
-    /// The same as `T`, without a tree of all that the reply holds: a page of a thousand entities is large.
-    pub(super) async fn get_as<T: DeserializeOwned>(
+    /// At most `limit` rows of a list, as `T`, without a tree of all that the reply holds; if so many are too long for one
+    /// reply, a quarter of them, and so on. `limit` says then what was asked for in the end.
+    pub(super) async fn list_as<T: DeserializeOwned>(
         &self,
         route: &'static str,
         path: &str,
         query: &[(&'static str, String)],
+        limit: &mut usize,
     ) -> Result<T, ApiError> {
-        self.send(get(route, path, query))
-            .await
-            .and_then(|reply| reply.json())
-            .map_err(|error| sort(error, self.id))
+        loop {
+            let rows = u32::try_from(*limit).unwrap_or(u32::MAX);
+            let time = TIMEOUT.saturating_add(ROW_TIME.saturating_mul(rows)).min(LONGEST);
+            let call = get(route, path, query).query("limit", limit.to_string()).timeout(time);
+            match self.send(call).await.and_then(|reply| reply.json()) {
+                Err(error) if error.is_too_long() && *limit > 1 => *limit = (*limit / 4).max(1),
+                reply => return reply.map_err(|error| sort(error, self.id)),
+            }
+        }
     }
 
     /// How long a write of `path` has to wait because it was written too often within a minute.

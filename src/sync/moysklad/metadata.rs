@@ -2,7 +2,8 @@
 
 use super::api::{AccountApi, ApiError, id_of, id_of_entity};
 use crate::queue::HandlerError;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,9 +60,9 @@ struct Currency {
 struct Uom {
     id: Uuid,
     // Units made by hand may have none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     name: String,
 }
 
@@ -92,9 +93,9 @@ impl Metadata {
     fn parse(price_types: Value, mut currencies: Value, mut uoms: Value) -> serde_json::Result<Self> {
         Ok(Self {
             // A bare array, unlike every other list.
-            price_types: serde_json::from_value(price_types)?,
-            currencies: serde_json::from_value(currencies["rows"].take())?,
-            uoms: serde_json::from_value(uoms["rows"].take())?,
+            price_types: readable(price_types)?,
+            currencies: readable(currencies["rows"].take())?,
+            uoms: readable(uoms["rows"].take())?,
             ..Self::default()
         })
     }
@@ -144,7 +145,7 @@ impl Metadata {
             let query = [("limit", "1000".to_owned())];
             let reply = api.get("GET /entity/country", "/entity/country", &query).await;
             let mut rows = if_allowed(reply, "countries")?.unwrap_or_else(|| json!({"rows": []}));
-            serde_json::from_value(rows["rows"].take())
+            readable(rows["rows"].take())
                 .map_err(|_| HandlerError::Retry("moysklad: countries are unreadable".to_owned()).into())
         };
         self.countries.get_or_try_init(read).await.map(|_| ())
@@ -284,6 +285,16 @@ impl Metadata {
     }
 }
 
+/// The rows of a list that can be spoken of in another account. One without its name or code must not hide the others.
+fn readable<T: DeserializeOwned>(rows: Value) -> serde_json::Result<Vec<T>> {
+    let rows: Vec<Value> = serde_json::from_value(rows)?;
+    Ok(rows.into_iter().filter_map(|row| serde_json::from_value(row).ok()).collect())
+}
+
+fn or_empty<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(text)?.unwrap_or_default())
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -365,6 +376,17 @@ pub(super) mod tests {
         let unit = |n: usize| json!({"meta": {"href": format!("https://h/{}", main.uoms[n].id)}});
         assert_eq!(child.uom(&main.uom_name(&unit(0)).unwrap()), Some(child.uoms[0].id));
         assert_eq!(main.uom_name(&unit(1)), None);
+    }
+
+    #[test]
+    fn a_row_that_nothing_names_hides_no_other() {
+        let rows = |name: &str| json!([{"id": Uuid::from_u128(1), name: null}, {"name": "no id"}, {"id": Uuid::from_u128(2), name: "X"}]);
+        let (currencies, uoms) = (json!({"rows": rows("isoCode")}), json!({"rows": rows("code")}));
+        let account = Metadata::parse(rows("name"), currencies, uoms).unwrap();
+        let second = Some(Uuid::from_u128(2));
+        assert_eq!((account.price_type("X"), account.currency("X")), (second, second));
+        assert_eq!(account.uom(&UomName { code: Some("X".to_owned()), name: String::new() }), second);
+        assert!(Metadata::parse(json!({}), json!({"rows": []}), json!({"rows": []})).is_err());
     }
 
     #[test]

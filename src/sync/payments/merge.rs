@@ -157,6 +157,13 @@ pub(super) struct Summary {
     pub customer: Option<String>,
 }
 
+impl Summary {
+    /// Of a payment of which nothing is known yet.
+    pub(super) fn unknown() -> Self {
+        Self { status: Status::Pending, amount: None, amount_refunded: 0, currency: None, customer: None }
+    }
+}
+
 /// The charges or refunds of a payment add up to more than 63 bits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the charges or refunds of the payment add up to more than an amount can hold")]
@@ -165,12 +172,6 @@ pub struct Overflow;
 /// The parts of one payment, each with its newest observation, by the provider's ids of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Parts(BTreeMap<String, Part>);
-
-impl FromIterator<(String, Part)> for Parts {
-    fn from_iter<I: IntoIterator<Item = (String, Part)>>(parts: I) -> Self {
-        Self(parts.into_iter().collect())
-    }
-}
 
 impl Parts {
     /// Takes in what a part showed; gives whether that is newer than what was known of it.
@@ -185,6 +186,16 @@ impl Parts {
     /// How far a part has come, as far as is known.
     pub(super) fn standing(&self, object_id: &str) -> Option<Standing> {
         self.0.get(object_id).map(|part| part.seen.standing)
+    }
+
+    /// What is known of a part.
+    pub(super) fn get(&self, object_id: &str) -> Option<&Part> {
+        self.0.get(object_id)
+    }
+
+    /// Takes out what belongs to another payment.
+    pub(super) fn forget(&mut self, object_id: &str) {
+        self.0.remove(object_id);
     }
 
     /// Computes the payment.

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// A payment as operators see it.
@@ -35,19 +34,6 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// What subscribers are told of it.
-    pub fn facts(&self) -> Value {
-        json!({
-            "provider": self.provider,
-            "payment_id": self.payment_id,
-            "status": self.status,
-            "amount": self.amount,
-            "amount_refunded": self.amount_refunded,
-            "currency": self.currency,
-            "customer": self.customer,
-        })
-    }
-
     fn place(&self) -> Cursor {
         let (provider, id) = (self.provider.clone(), self.payment_id.clone());
         Cursor { updated_at: self.updated_at, provider, id }

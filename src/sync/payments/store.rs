@@ -1,41 +1,13 @@
-//! Merging what a handler saw into the stored payment.
+//! Merging what handlers saw into the stored payments.
 
-use super::merge::{Mark, Observation, Overflow, Part, Parts, Role, Standing, Status, Summary};
-use super::queries::Payment;
+use super::book::{Applied, Book, Entry, Key, PaymentChange};
+use super::merge::{Mark, Observation, Overflow, Part, Role, Summary};
 use crate::db::schema::{payment_parts, payments};
-use crate::queue::HandlerError;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-
-/// What an event brought to light of one part of a payment.
-#[derive(Debug, Clone)]
-pub struct PaymentChange<'a> {
-    /// The provider.
-    pub provider: &'a str,
-    /// The payment: the provider's id of the intent where there is one, else of the charge.
-    pub payment_id: &'a str,
-    /// The provider's id of the part.
-    pub object_id: &'a str,
-    /// What the part is to the payment.
-    pub role: Role,
-    /// What it showed.
-    pub seen: Observation,
-    /// The event.
-    pub event: Mark,
-}
-
-/// A payment after a change.
-#[derive(Debug, Clone)]
-pub struct Applied {
-    /// The payment as it is now.
-    pub payment: Payment,
-    /// Minor units by which the refunded amount grew. Of several events that tell of one refund only one sees it.
-    pub newly_refunded: i64,
-    /// How far the part has come by this change; `None` if it was there before. Of several events that tell of one step
-    /// only one sees it.
-    pub reached: Option<Standing>,
-}
+use std::collections::BTreeSet;
 
 diesel::define_sql_function! {
     /// The database's clock, which also stamps events when they are stored.
@@ -47,7 +19,7 @@ pub async fn now(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
     diesel::select(clock_timestamp()).get_result(conn).await
 }
 
-/// Why a change cannot be applied.
+/// Why changes cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The database.
@@ -56,80 +28,135 @@ pub enum ApplyError {
     /// The amounts.
     #[error(transparent)]
     Overflow(#[from] Overflow),
+    /// Somebody else has just stored one of the payments for the first time; the next try sees it.
+    #[error("another worker has just made the payment")]
+    Raced,
 }
 
-impl From<ApplyError> for HandlerError {
-    fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Database(error) => error.into(),
-            ApplyError::Overflow(error) => Self::GiveUp(error.to_string()),
-        }
+/// Merges changes, in their order, and gives what each came to. Must run in a transaction: changes of one payment wait for
+/// each other here, because its parts are different subjects whose events are handled side by side.
+///
+/// The statements are the same few for any number of changes.
+pub async fn apply<'a>(
+    conn: &mut AsyncPgConnection,
+    changes: impl Iterator<Item = &'a PaymentChange> + Clone,
+) -> Result<Vec<Applied>, ApplyError> {
+    let mut book = open(conn, changes.clone()).await?;
+    let applied = changes.map(|change| book.apply(change)).collect::<Result<Vec<_>, _>>()?;
+    let (new, known) = (book.changed(false), book.changed(true));
+    if write(conn, &new, "DO NOTHING").await? < new.len() {
+        return Err(ApplyError::Raced);
     }
+    write(conn, &known, UPDATE).await?;
+    write_parts(conn, &book.changed_parts()).await?;
+    Ok(applied)
 }
 
-/// Merges a change. Must run in a transaction: changes of one payment wait for each other here, because its parts
-/// are different subjects whose events are handled side by side.
-pub async fn apply(conn: &mut AsyncPgConnection, change: &PaymentChange<'_>) -> Result<Applied, ApplyError> {
-    let (before, last) = lock(conn, change).await?;
-    let mut parts = parts(conn, change).await?;
-    let part = Part { role: change.role, seen: change.seen.clone() };
-    let standing = parts.standing(change.object_id);
-    let newer = parts.observe(change.object_id, &part);
-    if newer {
-        keep(conn, change).await?;
+/// Locks the payments that are there already, and reads them with their parts.
+async fn open<'a>(
+    conn: &mut AsyncPgConnection,
+    changes: impl Iterator<Item = &'a PaymentChange> + Clone,
+) -> QueryResult<Book> {
+    use payment_parts as part;
+    use payments as p;
+    let mut book = Book::default();
+    let providers: BTreeSet<&str> = changes.clone().map(|change| change.provider.as_str()).collect();
+    let ids: BTreeSet<&str> = changes.map(|change| change.payment_id.as_str()).collect();
+    let (providers, ids) = (Vec::from_iter(providers), Vec::from_iter(ids));
+    if ids.is_empty() {
+        return Ok(book);
     }
-    let reached = (newer && standing != Some(change.seen.standing)).then_some(change.seen.standing);
-    let after = parts.summarize()?;
-    let newly_refunded = after.amount_refunded.saturating_sub(before.amount_refunded).max(0);
-    let row = payments::table.find((change.provider, change.payment_id));
-    if after != before || change.event > last {
-        diesel::update(row)
-            .set((after, last.max(change.event.clone()), payments::updated_at.eq(diesel::dsl::now)))
-            .execute(conn)
-            .await?;
-    }
-    Ok(Applied { payment: row.select(Payment::as_select()).first(conn).await?, newly_refunded, reached })
-}
-
-/// Makes sure that the payment has a row, and locks it.
-async fn lock(conn: &mut AsyncPgConnection, change: &PaymentChange<'_>) -> QueryResult<(Summary, Mark)> {
-    diesel::insert_into(payments::table)
-        .values((
-            payments::provider.eq(change.provider),
-            payments::payment_id.eq(change.payment_id),
-            payments::status.eq(Status::Pending),
-            &change.event,
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
-    payments::table
-        .find((change.provider, change.payment_id))
-        .select((Summary::as_select(), Mark::as_select()))
+    // Everybody locks in the same order, so that nobody waits in a circle.
+    let stored: Vec<(Key, Summary, Mark)> = p::table
+        .filter(p::provider.eq_any(&providers).and(p::payment_id.eq_any(&ids)))
+        .order((p::provider, p::payment_id))
+        .select(((p::provider, p::payment_id), Summary::as_select(), Mark::as_select()))
         .for_update()
-        .first(conn)
-        .await
-}
-
-async fn parts(conn: &mut AsyncPgConnection, change: &PaymentChange<'_>) -> QueryResult<Parts> {
-    use payment_parts as p;
-    let rows: Vec<(String, Role, Observation)> = p::table
-        .filter(p::provider.eq(change.provider).and(p::payment_id.eq(change.payment_id)))
-        .select((p::object_id, p::role, Observation::as_select()))
         .load(conn)
         .await?;
-    Ok(rows.into_iter().map(|(object_id, role, seen)| (object_id, Part { role, seen })).collect())
+    if stored.is_empty() {
+        return Ok(book);
+    }
+    for (key, summary, last) in stored {
+        book.enter(key, summary, last);
+    }
+    let parts: Vec<(Key, String, Role, Observation)> = part::table
+        .filter(part::provider.eq_any(&providers).and(part::payment_id.eq_any(&ids)))
+        .select(((part::provider, part::payment_id), part::object_id, part::role, Observation::as_select()))
+        .load(conn)
+        .await?;
+    for (payment, object_id, role, seen) in parts {
+        book.enter_part(&payment, object_id, &Part { role, seen });
+    }
+    Ok(book)
 }
 
-async fn keep(conn: &mut AsyncPgConnection, change: &PaymentChange<'_>) -> QueryResult<()> {
-    use payment_parts as p;
-    let part = (p::payment_id.eq(change.payment_id), p::role.eq(change.role));
-    diesel::insert_into(p::table)
-        .values((p::provider.eq(change.provider), p::object_id.eq(change.object_id), part, &change.seen))
-        .on_conflict((p::provider, p::object_id))
-        .do_update()
-        .set((part, &change.seen))
-        .execute(conn)
-        .await?;
+/// For payments that are locked, so it always comes to this.
+const UPDATE: &str = "DO UPDATE SET status = excluded.status, amount = excluded.amount,
+    amount_refunded = excluded.amount_refunded, currency = excluded.currency, customer = excluded.customer,
+    last_event_id = excluded.last_event_id, last_event_at = excluded.last_event_at,
+    last_event_rank = excluded.last_event_rank, updated_at = now()";
+
+/// Stores payments and gives how many were. Raw because diesel cannot insert unnested parameters and update on conflict.
+async fn write(
+    conn: &mut AsyncPgConnection,
+    rows: &[(&Key, &Entry)],
+    on_conflict: &str,
+) -> QueryResult<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let summaries = || rows.iter().map(|row| &row.1.summary);
+    let marks = || rows.iter().map(|row| &row.1.last);
+    diesel::sql_query(format!(
+        "INSERT INTO payments (provider, payment_id, status, amount, amount_refunded, currency, customer,
+             last_event_id, last_event_at, last_event_rank)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (provider, payment_id) {on_conflict}"
+    ))
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.0.0.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.0.1.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(summaries().map(|summary| summary.status.name()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<BigInt>>, _>(summaries().map(|summary| summary.amount).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(summaries().map(|summary| summary.amount_refunded).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(
+        summaries().map(|summary| summary.currency.as_deref()).collect::<Vec<_>>(),
+    )
+    .bind::<Array<Nullable<Text>>, _>(
+        summaries().map(|summary| summary.customer.as_deref()).collect::<Vec<_>>(),
+    )
+    .bind::<Array<Text>, _>(marks().map(|mark| mark.event_id.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(marks().map(|mark| mark.at).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(marks().map(|mark| mark.rank).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+}
+
+/// Stores parts. Raw for the same reason.
+async fn write_parts(conn: &mut AsyncPgConnection, rows: &[(&Key, &str, &Part)]) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let seen = || rows.iter().map(|row| &row.2.seen);
+    diesel::sql_query(
+        "INSERT INTO payment_parts (provider, object_id, payment_id, role, as_of, standing, refunded, amount, currency,
+             customer)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (provider, object_id) DO UPDATE SET payment_id = excluded.payment_id, role = excluded.role,
+             as_of = excluded.as_of, standing = excluded.standing, refunded = excluded.refunded,
+             amount = excluded.amount, currency = excluded.currency, customer = excluded.customer",
+    )
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.0.0.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.0.1.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.2.role.name()).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(seen().map(|seen| seen.as_of).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(seen().map(|seen| seen.standing.name()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(seen().map(|seen| seen.refunded).collect::<Vec<_>>())
+    .bind::<Array<Nullable<BigInt>>, _>(seen().map(|seen| seen.amount).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(seen().map(|seen| seen.currency.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(seen().map(|seen| seen.customer.as_deref()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -13,11 +13,11 @@ mod kind;
 mod object;
 
 use crate::config::Settings;
+use crate::sync::ledger::{Finding, Tells};
 use crate::sync::payments::{self, Mark, PaymentChange, Role, Standing};
-use crate::sync::{Context, Event, Handler, HandlerError, Outcome, told};
+use crate::sync::{Context, Event, Handler, HandlerError, Outcome};
 use api::Api;
 use chrono::{DateTime, Utc};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use kind::Kind;
 use object::{BadObject, Id, Part};
 use serde::Deserialize;
@@ -67,8 +67,7 @@ impl Handler for PaypalHandler {
         let started = payments::now(&mut *cx.pool.get().await?).await?;
         // No connection is held while PayPal is asked.
         let look = hint.look(api, started).await?;
-        let mut conn = cx.pool.get().await?;
-        let done = conn.transaction(async |conn| look.keep(conn, event).await).await?;
+        let done = look.keep(event, cx).await?;
         Ok(Outcome::completed(format!("{} {} (fetched): {done}", hint.kind.name(), hint.id.as_str())))
     }
 }
@@ -135,39 +134,33 @@ fn payment_of(capture_id: &Id, capture: &Value) -> Id {
 }
 
 impl Look {
-    /// Keeps and emits what follows, and says what that was. Must run in a transaction.
-    async fn keep(&self, conn: &mut AsyncPgConnection, event: &Event) -> Result<String, HandlerError> {
+    /// Keeps and emits what follows, and says what that was.
+    async fn keep(&self, event: &Event, cx: &Context) -> Result<String, HandlerError> {
         let rank = self.parts.first().map_or(0, |part| Mark::rank(part.role, &part.seen));
         let mark = Mark { at: event.happened_at(), rank, event_id: event.event_id.clone() };
-        let (mut received, mut failed, mut refunded) = (false, false, false);
-        let mut payment = None;
-        for part in &self.parts {
-            let change = PaymentChange {
-                provider: &event.provider,
-                payment_id: self.payment_id.as_str(),
-                object_id: part.id.as_str(),
-                role: part.role,
-                seen: part.seen.clone(),
-                event: mark.clone(),
-            };
-            let applied = payments::apply(conn, &change).await?;
-            let reached = applied.reached.filter(|_| part.role == Role::Charge);
-            received |= reached == Some(Standing::Succeeded);
-            failed |= reached == Some(Standing::Failed);
-            refunded |= applied.newly_refunded > 0;
-            payment = Some(applied.payment);
-        }
+        let change = |part: &Part| PaymentChange {
+            provider: event.provider.clone(),
+            payment_id: self.payment_id.as_str().to_owned(),
+            object_id: part.id.as_str().to_owned(),
+            role: part.role,
+            seen: part.seen.clone(),
+            event: mark.clone(),
+        };
+        let changes = self.parts.iter().map(change).collect();
+        let roles: Vec<Role> = self.parts.iter().map(|part| part.role).collect();
+        let tells: Tells = Box::new(move |applied| {
+            let captures = roles.iter().zip(applied).filter(|(role, _)| **role == Role::Charge);
+            let reached: Vec<_> = captures.filter_map(|(_, applied)| applied.reached).collect();
+            let steps = [
+                ("payment.received", reached.contains(&Standing::Succeeded)),
+                ("payment.failed", reached.contains(&Standing::Failed)),
+                ("payment.refunded", applied.iter().any(|applied| applied.newly_refunded > 0)),
+            ];
+            steps.into_iter().filter(|step| step.1).map(|step| step.0).collect()
+        });
+        let written = cx.ledger.write(event, Finding::Payment { changes, tells }).await?;
         // There is always a part.
-        let Some(payment) = payment else { return Ok("nothing to keep".to_owned()) };
-        let mut emitted = Vec::new();
-        let steps =
-            [("payment.received", received), ("payment.failed", failed), ("payment.refunded", refunded)];
-        for (event_type, _) in steps.into_iter().filter(|step| step.1) {
-            if event.emit(conn, event_type, &payment.payment_id, payment.facts()).await? {
-                emitted.push(event_type);
-            }
-        }
-        let (id, status) = (&payment.payment_id, payment.status.name());
-        Ok(format!("payment {id} is {status}, {}", told(&emitted)))
+        let Some(payment) = &written.payment else { return Ok("nothing to keep".to_owned()) };
+        Ok(format!("payment {} is {}, {}", payment.payment_id, payment.status().name(), written.told()))
     }
 }

@@ -14,7 +14,6 @@ mod object;
 use crate::config::Settings;
 use crate::sync::{Context, Event, Handler, HandlerError, Outcome, payments};
 use api::Api;
-use diesel_async::AsyncConnection as _;
 use fetches::Fetch;
 use kind::Kind;
 use notice::{Notice, Reading};
@@ -86,15 +85,12 @@ impl Handler for StripeHandler {
             Reading::Nothing(outcome) => return Ok(outcome),
         };
         let look = self.look(&notice, event.provider == self.provider(), cx).await?;
-        let mut conn = cx.pool.get().await?;
-        let done = conn
-            .transaction(async |conn| {
-                if let Some(fetch) = &look.fetch {
-                    fetches::remember(conn, notice.account(), &notice.object_id, fetch).await?;
-                }
-                notice.act(conn, &look.object).await
-            })
-            .await?;
+        let done = notice.act(&look.object, cx).await?;
+        // After what it showed: were this lost alone, the object would only be fetched once more.
+        if let Some(fetch) = &look.fetch {
+            let mut conn = cx.pool.get().await?;
+            fetches::remember(&mut conn, notice.account(), &notice.object_id, fetch).await?;
+        }
         let (kind, id, source) = (notice.kind.name(), &notice.object_id, look.source);
         Ok(Outcome::completed(format!("{kind} {id} ({source}): {done}")))
     }

@@ -3,10 +3,10 @@
 use super::fetches::Fetch;
 use super::kind::Kind;
 use super::object::{self, Object, PaymentPart};
-use crate::sync::payments::{self, Mark, PaymentChange, Standing};
-use crate::sync::{Event, HandlerError, Outcome, told};
+use crate::sync::ledger::{Finding, Tells};
+use crate::sync::payments::{Mark, PaymentChange, Standing};
+use crate::sync::{Context, Event, HandlerError, Outcome};
 use chrono::{DateTime, Utc};
-use diesel_async::AsyncPgConnection;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -107,29 +107,29 @@ impl<'a> Notice<'a> {
         }
     }
 
-    /// Keeps and emits what follows from the true object, and says what that was. Must run in a transaction.
-    pub(super) async fn act(
-        &self,
-        conn: &mut AsyncPgConnection,
-        object: &Object,
-    ) -> Result<String, HandlerError> {
+    /// Keeps and emits what follows from the true object, and says what that was.
+    pub(super) async fn act(&self, object: &Object, cx: &Context) -> Result<String, HandlerError> {
         match object {
             Object::Gone => Ok("it is gone at Stripe".to_owned()),
-            Object::Payment(part) => self.keep(conn, part).await,
+            Object::Payment(part) => self.keep(part, cx).await,
             Object::Record(_) if self.kind == Kind::Refund => Ok("it belongs to no payment".to_owned()),
             Object::Record(facts) => {
-                let new = self.event.emit(conn, self.event_type(), &self.object_id, facts.clone()).await?;
-                Ok(told(new.then_some(self.event_type()).as_slice()))
+                let finding = Finding::Fact {
+                    event_type: self.event_type().to_owned(),
+                    subject: self.object_id.clone(),
+                    data: facts.clone(),
+                };
+                Ok(cx.ledger.write(self.event, finding).await?.told())
             }
         }
     }
 
-    async fn keep(&self, conn: &mut AsyncPgConnection, part: &PaymentPart) -> Result<String, HandlerError> {
+    async fn keep(&self, part: &PaymentPart, cx: &Context) -> Result<String, HandlerError> {
         let own = if let Object::Payment(own) = &self.object { own } else { part };
         let change = PaymentChange {
-            provider: &self.event.provider,
-            payment_id: &part.payment_id,
-            object_id: &self.object_id,
+            provider: self.event.provider.clone(),
+            payment_id: part.payment_id.clone(),
+            object_id: self.object_id.clone(),
             role: part.role,
             seen: part.seen.clone(),
             event: Mark {
@@ -138,17 +138,14 @@ impl<'a> Notice<'a> {
                 event_id: self.event.event_id.clone(),
             },
         };
-        let applied = payments::apply(conn, &change).await?;
-        let refunded = (applied.newly_refunded > 0).then_some("payment.refunded");
-        let mut emitted = Vec::new();
-        for event_type in self.announces(own).into_iter().chain(refunded) {
-            let data = applied.payment.facts();
-            if self.event.emit(conn, event_type, &part.payment_id, data).await? {
-                emitted.push(event_type);
-            }
-        }
-        let (id, status) = (&applied.payment.payment_id, applied.payment.status.name());
-        Ok(format!("payment {id} is {status}, {}", told(&emitted)))
+        let announced = self.announces(own);
+        let tells: Tells = Box::new(move |applied| {
+            let refunded = applied.iter().any(|applied| applied.newly_refunded > 0);
+            announced.into_iter().chain(refunded.then_some("payment.refunded")).collect()
+        });
+        let written = cx.ledger.write(self.event, Finding::Payment { changes: vec![change], tells }).await?;
+        let status = written.payment.as_ref().map_or("unknown", |payment| payment.status().name());
+        Ok(format!("payment {} is {status}, {}", part.payment_id, written.told()))
     }
 
     /// What the event says by its type. A charge of a payment intent leaves that to its intent; a charge that only

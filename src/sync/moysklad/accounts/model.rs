@@ -42,6 +42,12 @@ pub enum AccountError {
     /// The settings of its sync are not acceptable; names the key at fault.
     #[error("settings: {0}")]
     Settings(#[from] SettingsError),
+    /// The settings that it has until now are not acceptable for its new role; names the key at fault.
+    #[error(
+        "settings: {0}: the account keeps the settings that it had in its other role; replace them first (`hookgate \
+         accounts settings ID --set '{{}}'`), or give new ones together with the role"
+    )]
+    KeptSettings(SettingsError),
     /// A main account that children still follow.
     #[error("other accounts follow this one: link them to another main account or remove them first")]
     HasChildren,
@@ -74,6 +80,14 @@ impl Role {
         match self {
             Self::Main => "main",
             Self::Child => "child",
+        }
+    }
+
+    /// Refuses settings that an account of this role cannot have.
+    pub(super) fn check(self, settings: &Value) -> Result<(), SettingsError> {
+        match self {
+            Self::Main => MainSettings::read(settings).map(drop),
+            Self::Child => ChildSettings::read(settings).map(drop),
         }
     }
 }
@@ -233,10 +247,7 @@ impl AccountChange {
             if !settings.is_object() || holds_nul(settings) {
                 return invalid("settings", "must be a JSON object without NUL characters");
             }
-            match self.role {
-                Role::Main => MainSettings::read(settings).map(drop)?,
-                Role::Child => ChildSettings::read(settings).map(drop)?,
-            }
+            self.role.check(settings)?;
         }
         // It goes into a header line.
         let readable = |token: &SecretString| {

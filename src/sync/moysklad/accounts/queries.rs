@@ -64,6 +64,11 @@ pub async fn put(
             .await
             .optional()?;
         check_family(conn, id, &change).await?;
+        if let (Some(account), None) = (&current, &change.settings)
+            && account.role != change.role
+        {
+            change.role.check(&account.settings).map_err(AccountError::KeptSettings)?;
+        }
         let status = change.status.unwrap_or(match &current {
             Some(account) if account.status != Status::Suspended || sealed.is_none() => account.status,
             _ => Status::Active,

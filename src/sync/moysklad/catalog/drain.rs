@@ -230,7 +230,9 @@ impl Drain<'_> {
                 projection.skip(self.why(kind, obstacle));
             }
             let strategy = Strategy::of(change.updated_fields.as_deref(), words.main());
-            let images = images::may_differ(change.updated_fields.as_deref(), words.main());
+            // Where a create, a link or a write was cut off, nobody came as far as its images.
+            let cut_off = mapping.as_ref().is_some_and(|mapping| mapping.written_hash.is_none());
+            let images = cut_off || images::may_differ(change.updated_fields.as_deref(), words.main());
             let (so_far, mended) = (None, false);
             items.push(Item { change, entity, projection, strategy, mapping, so_far, lacks, images, mended });
         }

@@ -2,12 +2,14 @@
 //! of them then.
 
 use super::changes;
-use super::dependencies::parent_of;
 use super::drain::{Drain, Item};
-use crate::sync::moysklad::api::{ApiError, id_of_entity};
+use super::routes::{path, routes};
+use crate::sync::moysklad::api::{ApiError, id_of};
 use crate::sync::moysklad::mappings;
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -16,6 +18,18 @@ use uuid::Uuid;
 const PRICES: [&str; 3] = ["salePrices", "buyPrice", "minPrice"];
 /// Rows of one list.
 const PAGE: usize = 1000;
+
+/// Of a list of variants, what is needed here: a page of a thousand is megabytes.
+#[derive(Deserialize)]
+struct List {
+    rows: Vec<Variant>,
+}
+
+#[derive(Deserialize)]
+struct Variant {
+    id: Uuid,
+    product: Option<Value>,
+}
 
 impl Drain<'_> {
     /// Notes main's variants of those products that are new to the child or whose prices differ from what was written.
@@ -40,27 +54,24 @@ impl Drain<'_> {
         conditions.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
         let filter = conditions.join(";");
         let (main, child, kind) = (self.pair.main_id(), self.pair.child_id(), EntityKind::Variant);
-        let mut offset = 0;
+        let (mut offset, mut limit) = (0, PAGE);
         loop {
-            let query =
-                [("filter", filter.clone()), ("limit", PAGE.to_string()), ("offset", offset.to_string())];
-            let rows = self.rows(&self.main, kind, &query).await?;
-            let (mut variants, mut of_new) = (Vec::new(), Vec::new());
-            for row in &rows {
-                let id = id_of_entity(row)?;
-                variants.push(id);
-                if parent_of(row).is_some_and(|product| called.get(&product) == Some(&true)) {
-                    of_new.push(id);
-                }
-            }
+            let query = [("filter", filter.clone()), ("offset", offset.to_string())];
+            let list: List = self.main.list_as(routes(kind).list, &path(kind), &query, &mut limit).await?;
+            let is_new = |variant: &&Variant| {
+                let product = variant.product.as_ref().and_then(id_of);
+                product.is_some_and(|product| called.get(&product) == Some(&true))
+            };
+            let variants: Vec<Uuid> = list.rows.iter().map(|variant| variant.id).collect();
+            let of_new: Vec<Uuid> = list.rows.iter().filter(is_new).map(|variant| variant.id).collect();
             let mut conn = self.cx.conn().await?;
             // Those of an earlier counterpart of the product are gone with it.
             mappings::remove_many(&mut conn, main, child, kind.keyword(), &of_new).await.map_err(broken)?;
             changes::follow(&mut conn, main, child, kind, &variants, &PRICES).await.map_err(broken)?;
-            if rows.len() < PAGE {
+            if variants.len() < limit {
                 return Ok(());
             }
-            offset += rows.len();
+            offset += variants.len();
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) use changes::News;
 
 use super::accounts::{self, Role, Status};
 use super::api::ApiError;
+use super::images;
 use super::mappings::{self, Key};
 use super::notice::{Action, Notice};
 use super::settings::EntityKind;
@@ -140,7 +141,7 @@ pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts
     for child in changes::children_with_due(conn, main).await? {
         tasks::enqueue_gathering(conn, &task(main, child, None, GATHER, max_attempts)).await?;
     }
-    Ok(())
+    images::rouse(conn, main, max_attempts).await
 }
 
 fn task(main: Uuid, child: Uuid, event: Option<Uuid>, delay: Duration, max_attempts: i32) -> NewTask {

@@ -160,6 +160,7 @@ impl Copy<'_> {
         }
         let mut conn = self.cx.conn().await?;
         loops::wrote(&mut conn, self.child.id(), self.key.entity_type, &[self.child_id]).await?;
+        pending::doubt(&mut conn, self.key).await.map_err(broken)?;
         drop(conn);
         let mut body = Value::Array(body);
         let reply = if places.is_empty() {

@@ -1,10 +1,12 @@
 //! The content of one image, by a link that MoySklad gives for a minute: from another host, and without our token.
 
+use super::place::{self, Guarded, Lookup};
 use super::recent::Recent;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, redirect};
+use std::sync::Arc;
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// Larger ones are not brought: with base64's third more, and twice in memory, they still are far below the 20 MB of a
 /// request. MoySklad itself takes no more than 3 MB (error 51004) of those that come through its API.
@@ -21,8 +23,8 @@ pub(super) enum Lost {
     /// It leads somewhere where nothing is fetched from.
     #[error("its link leads to no public https address")]
     Place,
-    /// Its minute was over.
-    #[error("its link had expired")]
+    /// Its minute was over, or the storage has nothing there: both are told alike.
+    #[error("its link had expired, or there is nothing behind it")]
     Expired,
     /// More than [`MOST_BYTES`].
     #[error("it is larger than 10 MB")]
@@ -57,14 +59,20 @@ pub(in crate::sync::moysklad) struct Downloads {
 impl Downloads {
     /// `base`: `MOYSKLAD_BASE_URL`. Only if it is a simulator on this machine may contents come from there, too.
     pub(in crate::sync::moysklad) fn new(base: &Url) -> Self {
+        Self::with(base, place::system())
+    }
+
+    fn with(base: &Url, lookup: Lookup) -> Self {
         // Whoever comes first installs it, once for the process.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let resolver = Arc::new(Guarded::new(lookup, base));
         let builder = || {
             Client::builder()
                 .user_agent(USER_AGENT)
                 .redirect(redirect::Policy::none())
                 .referer(false)
                 .no_proxy()
+                .dns_resolver(resolver.clone())
                 .no_gzip()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .timeout(TIMEOUT)
@@ -84,11 +92,15 @@ impl Downloads {
     }
 
     async fn get(&self, link: &Url) -> Result<Bytes, Lost> {
-        if !is_allowed(link, &self.base) {
+        if !place::is_allowed(link, &self.base) {
             return Err(Lost::Place);
         }
         let client = self.client.as_ref().ok_or(Lost::Broken)?;
-        let mut response = client.get(link.clone()).send().await.map_err(|_| Lost::Broken)?;
+        let mut response = client
+            .get(link.clone())
+            .send()
+            .await
+            .map_err(|error| if place::led_nowhere(&error) { Lost::Place } else { Lost::Broken })?;
         match response.status().as_u16() {
             200 => {}
             // Storages answer either when a signature's time is over.
@@ -109,75 +121,51 @@ impl Downloads {
     }
 }
 
-/// Whether something may be fetched from there: a public name over https, never an address, so that no answer can send us
-/// to a neighbour of this machine. A simulator on this machine may name this machine.
-fn is_allowed(url: &Url, base: &Url) -> bool {
-    if !url.username().is_empty() || url.password().is_some() {
-        return false;
-    }
-    match url.host() {
-        Some(Host::Domain(name)) if url.scheme() == "https" && is_public(name) => true,
-        _ => matches!(url.scheme(), "http" | "https") && is_this_machine(url) && is_this_machine(base),
-    }
-}
-
-/// Names below these are never public (RFC 6761, RFC 6762, ICANN's `internal`).
-fn is_public(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
-    let last = name.rsplit('.').next().unwrap_or_default();
-    name.contains('.') && !["localhost", "local", "internal", "test", "invalid"].contains(&last)
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
+    use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
-    fn allowed(link: &str, base: &str) -> bool {
-        is_allowed(&Url::parse(link).unwrap(), &Url::parse(base).unwrap())
+    /// A server on this machine that answers every request so, and counts those who connect.
+    async fn server(answer: String) -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let counted = count.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (address, count)
     }
 
-    const REAL: &str = "https://api.moysklad.ru/api/remap/1.2";
-    const SIMULATED: &str = "http://127.0.0.1:9090/api/remap/1.2";
-
-    #[test]
-    fn contents_come_from_public_names_over_https() {
-        assert!(allowed("https://storage.moysklad.ru/x?signature=1", REAL));
-        assert!(allowed("https://minio.example:9000/x", REAL));
-        for link in [
-            "http://storage.moysklad.ru/x",
-            "https://10.0.0.1/x",
-            "https://169.254.169.254/latest/meta-data",
-            "https://[::1]/x",
-            "https://localhost/x",
-            "https://db.internal/x",
-            "https://metadata.google.internal./x",
-            "https://printer.local/x",
-            "https://storage/x",
-            "https://user:word@storage.moysklad.ru/x",
-            "http://127.0.0.1:9090/x",
-            "ftp://storage.moysklad.ru/x",
-            "file:///etc/passwd",
-        ] {
-            assert!(!allowed(link, REAL), "{link}");
+    #[tokio::test]
+    async fn a_public_name_that_leads_to_this_machine_is_not_connected_to() {
+        let (address, connected) = server(String::new()).await;
+        let lookup: Lookup = Arc::new(move |_| async move { Ok(vec![address]) }.boxed());
+        for base in ["https://api.moysklad.ru/api/remap/1.2", "http://127.0.0.1:9090/api/remap/1.2"] {
+            let downloads = Downloads::with(&Url::parse(base).unwrap(), lookup.clone());
+            let link = Url::parse(&format!("https://storage.example:{}/x", address.port())).unwrap();
+            assert_eq!(downloads.fetch(&link).await, Err(Lost::Place));
         }
+        assert_eq!(connected.load(Ordering::Relaxed), 0);
     }
 
-    #[test]
-    fn a_simulator_may_name_this_machine_and_no_other() {
-        for link in ["http://127.0.0.1:1234/x", "http://localhost:1234/x", "http://[::1]:1/x"] {
-            assert!(allowed(link, SIMULATED), "{link}");
-        }
-        for link in ["http://10.0.0.1/x", "http://0.0.0.0/x", "http://localhost.example/x"] {
-            assert!(!allowed(link, SIMULATED), "{link}");
-        }
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (hidden, connected) =
+            server("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret".to_owned()).await;
+        let redirect =
+            format!("HTTP/1.1 302 Found\r\nLocation: http://{hidden}/\r\nContent-Length: 0\r\n\r\n");
+        let (address, _) = server(redirect).await;
+        let link = Url::parse(&format!("http://{address}/x")).unwrap();
+        assert_eq!(Downloads::new(&link).fetch(&link).await, Err(Lost::Broken));
+        assert_eq!(connected.load(Ordering::Relaxed), 0);
     }
 }

@@ -9,6 +9,7 @@ mod copy;
 mod download;
 mod list;
 mod pending;
+mod place;
 mod plan;
 mod recent;
 mod refusals;
@@ -70,6 +71,15 @@ pub(super) async fn schedule(
         delay: delay.max(GATHER),
     };
     tasks::enqueue_gathering(conn, &task).await
+}
+
+/// Sees to it that what is due for children of this main is looked at: the task that should have done so may have failed
+/// for good.
+pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts: i32) -> QueryResult<()> {
+    for child in pending::children_with_due(conn, main).await? {
+        schedule(conn, main, child, max_attempts).await?;
+    }
+    Ok(())
 }
 
 /// Whether [`run`] runs this task.

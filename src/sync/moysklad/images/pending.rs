@@ -6,7 +6,7 @@ use crate::sync::moysklad::mappings::Key;
 use crate::sync::moysklad::settings::EntityKind;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use std::time::Duration;
@@ -22,6 +22,10 @@ pub(super) struct Pending {
     pub(super) main_id: Uuid,
     pub(super) child_id: Uuid,
     pub(super) copied: Vec<Copied>,
+    /// Whether the child may have others, since the end of a request is not known.
+    pub(super) is_doubtful: bool,
+    /// Tries in a row that failed with an error that may pass.
+    pub(super) failures: i32,
     pub(super) event: Option<Uuid>,
     pub(super) version: i64,
 }
@@ -41,12 +45,12 @@ pub(super) async fn note(
          FROM moysklad_mappings m
          WHERE m.main_account = $1 AND m.child_account = $2 AND m.entity_type = $3 AND m.main_id = $4
            AND (NOT $6 OR EXISTS (SELECT 1 FROM moysklad_images c WHERE c.main_account = $1
-                AND c.child_account = $2 AND c.entity_type = $3 AND c.main_id = $4 AND c.copied <> '[]'))
+                AND c.child_account = $2 AND c.entity_type = $3 AND c.main_id = $4 AND (c.copied <> '[]' OR c.doubtful)))
          FOR KEY SHARE OF m
          ON CONFLICT (main_account, child_account, entity_type, main_id) DO UPDATE SET
              event_id = CASE WHEN i.status = 'waiting' THEN coalesce(i.event_id, excluded.event_id)
                              ELSE excluded.event_id END,
-             status = 'waiting', error = NULL, failed_task = NULL, due_at = now(), version = i.version + 1",
+             status = 'waiting', error = NULL, failed_task = NULL, due_at = now(), failures = 0, version = i.version + 1",
     )
     .bind::<SqlUuid, _>(key.main_account)
     .bind::<SqlUuid, _>(key.child_account)
@@ -68,6 +72,10 @@ struct Row {
     child_id: Uuid,
     #[diesel(sql_type = Jsonb)]
     copied: Value,
+    #[diesel(sql_type = Bool)]
+    doubtful: bool,
+    #[diesel(sql_type = Integer)]
+    failures: i32,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     event_id: Option<Uuid>,
     #[diesel(sql_type = BigInt)]
@@ -82,12 +90,12 @@ pub(super) async fn due(
     task: Uuid,
 ) -> QueryResult<Vec<Pending>> {
     diesel::update(dsl::moysklad_images.filter(dsl::failed_task.eq(task).and(dsl::child_account.eq(child))))
-        .set((dsl::status.eq("waiting"), dsl::failed_task.eq(None::<Uuid>)))
+        .set((dsl::status.eq("waiting"), dsl::failed_task.eq(None::<Uuid>), dsl::failures.eq(0)))
         .execute(conn)
         .await?;
     // A join of tables by four columns, which diesel knows no foreign key of.
     let rows: Vec<Row> = diesel::sql_query(
-        "SELECT entity_type, main_id, child_id, copied, event_id, version
+        "SELECT entity_type, main_id, child_id, copied, doubtful, failures, event_id, version
          FROM moysklad_images JOIN moysklad_mappings USING (main_account, child_account, entity_type, main_id)
          WHERE child_account = $1 AND main_account = $2 AND status = 'waiting' AND due_at <= now()
          ORDER BY due_at, entity_type, main_id LIMIT $3",
@@ -104,6 +112,8 @@ pub(super) async fn due(
             child_id: row.child_id,
             // What cannot be read is copied anew.
             copied: serde_json::from_value(row.copied).unwrap_or_default(),
+            is_doubtful: row.doubtful,
+            failures: row.failures,
             event: row.event_id,
             version: row.version,
         })
@@ -125,6 +135,17 @@ pub(super) async fn next_due(
     Ok(next.map(|due| (due - Utc::now()).to_std().unwrap_or_default()))
 }
 
+/// Children of this main of which some are due.
+pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Uuid>> {
+    dsl::moysklad_images
+        .filter(dsl::main_account.eq(main))
+        .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
+        .select(dsl::child_account)
+        .distinct()
+        .load(conn)
+        .await
+}
+
 /// Nothing of this child is looked at any more.
 pub(super) async fn forget(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid) -> QueryResult<usize> {
     diesel::update(
@@ -137,6 +158,12 @@ pub(super) async fn forget(conn: &mut AsyncPgConnection, main: Uuid, child: Uuid
     .await
 }
 
+/// Before a request that changes the child's list: its end may never be known.
+pub(super) async fn doubt(conn: &mut AsyncPgConnection, key: Key) -> QueryResult<()> {
+    diesel::update(row(key)).set(dsl::doubtful.eq(true)).execute(conn).await?;
+    Ok(())
+}
+
 /// What the child's entity has now, in main's order. Of one that was made anew meanwhile it is not true.
 pub(super) async fn remember(
     conn: &mut AsyncPgConnection,
@@ -146,7 +173,7 @@ pub(super) async fn remember(
 ) -> QueryResult<()> {
     // An update that looks at another table: diesel cannot say it.
     diesel::sql_query(
-        "UPDATE moysklad_images i SET copied = $6 FROM moysklad_mappings m
+        "UPDATE moysklad_images i SET copied = $6, doubtful = false FROM moysklad_mappings m
          WHERE i.main_account = $1 AND i.child_account = $2 AND i.entity_type = $3 AND i.main_id = $4
            AND m.main_account = $1 AND m.child_account = $2 AND m.entity_type = $3 AND m.main_id = $4
            AND m.child_id = $5",
@@ -165,7 +192,7 @@ pub(super) async fn remember(
 /// It is done with. If an event came meanwhile, it stays.
 pub(super) async fn done(conn: &mut AsyncPgConnection, key: Key, version: i64) -> QueryResult<()> {
     diesel::update(row(key).filter(dsl::version.eq(version)))
-        .set((dsl::status.eq("done"), dsl::error.eq(None::<String>)))
+        .set((dsl::status.eq("done"), dsl::error.eq(None::<String>), dsl::failures.eq(0)))
         .execute(conn)
         .await?;
     Ok(())
@@ -186,14 +213,19 @@ pub(super) async fn fail(
     Ok(())
 }
 
-/// It is not looked at before this time.
+/// It is not looked at before this time, unless an event came meanwhile.
 pub(super) async fn postpone(
     conn: &mut AsyncPgConnection,
     key: Key,
+    version: i64,
     until: DateTime<Utc>,
     why: &str,
+    failures: i32,
 ) -> QueryResult<()> {
-    diesel::update(row(key)).set((dsl::due_at.eq(until), dsl::error.eq(why))).execute(conn).await?;
+    diesel::update(row(key).filter(dsl::version.eq(version)))
+        .set((dsl::due_at.eq(until), dsl::error.eq(why), dsl::failures.eq(failures)))
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -74,8 +74,8 @@ pub(super) struct Plan {
     pub(super) slots: Vec<Copied>,
     /// What was copied and is not among them: one with the same content may be.
     spare: Vec<Copied>,
-    /// The child's images as they were left.
-    there: Vec<Uuid>,
+    /// The child's images as they were left; `None`: a request was sent whose end is not known.
+    there: Option<Vec<Uuid>>,
 }
 
 impl Plan {
@@ -91,7 +91,12 @@ impl Plan {
                 Copied { image: image.clone(), state }
             })
             .collect();
-        Self { slots, spare, there: children(copied) }
+        Self { slots, spare, there: Some(children(copied)) }
+    }
+
+    /// The child may have other images beside or instead of these: it is to be given the list in any case.
+    pub(super) fn with_doubt(self) -> Self {
+        Self { there: None, ..self }
     }
 
     /// The first that is to be brought.
@@ -101,7 +106,7 @@ impl Plan {
 
     /// Whether the child's images are what main's are, as far as the child takes them.
     pub(super) fn is_in_step(&self) -> bool {
-        children(&self.slots) == self.there
+        self.there.as_ref() == Some(&children(&self.slots))
     }
 
     /// Takes what was copied for this one if it has the same name and content: then only what main says of it is new.
@@ -131,7 +136,7 @@ impl Plan {
 
     /// The child's images are these now.
     pub(super) fn wrote(&mut self) {
-        self.there = children(&self.slots);
+        self.there = Some(children(&self.slots));
     }
 
     /// What is settled, to be remembered.
@@ -189,6 +194,11 @@ mod tests {
         assert!(plan.next().is_none() && plan.is_in_step());
         assert_eq!(plan.settled(), copied);
         assert!(Plan::new(&[], &[]).is_in_step());
+        assert!(!Plan::new(&[], &[]).with_doubt().is_in_step());
+        let mut doubted = Plan::new(&[image(1, "a"), image(2, "b")], &copied).with_doubt();
+        assert!(doubted.next().is_none() && !doubted.is_in_step());
+        doubted.wrote();
+        assert!(doubted.is_in_step());
     }
 
     #[test]

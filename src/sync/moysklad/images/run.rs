@@ -4,7 +4,7 @@ use super::copy::{Copied, Copy};
 use super::pending::{self, Pending};
 use super::plan::{Image, MOST, Plan};
 use super::{list, schedule};
-use crate::queue::{HandlerError, Outcome};
+use crate::queue::{Backoff, HandlerError, Outcome};
 use crate::sync::moysklad::api::{AccountApi, ApiError};
 use crate::sync::moysklad::catalog::audit::{self, SyncLogEntry};
 use crate::sync::moysklad::mappings::Key;
@@ -20,10 +20,21 @@ use uuid::Uuid;
 const TAKEN: Duration = Duration::from_secs(5);
 /// What is left after this time is another run's: a worker is not held for long.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Failures that may pass, one after another, after which this run ends.
+/// Failures that may pass, one after another, after which this run ends: it seems to be none of theirs.
 const PATIENCE: usize = 3;
+/// And goes on after this time.
+const PAUSE: Duration = Duration::from_secs(30);
 /// Failures and images left out that an outcome names.
 const NAMED: usize = 3;
+
+/// How far a run came.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// As far as its time allowed.
+    Done,
+    /// One after another failed.
+    Tired,
+}
 
 struct Run<'a> {
     cx: &'a Work,
@@ -38,8 +49,8 @@ struct Run<'a> {
     uploaded: usize,
     left_out: Vec<String>,
     failed: Vec<String>,
-    /// The first failure that may pass.
-    passing: Option<String>,
+    /// Failures that may pass.
+    put_off: Vec<String>,
 }
 
 /// Runs the task of a child.
@@ -73,14 +84,14 @@ pub(in crate::sync::moysklad) async fn run(task: &Task, pair: &Pair, cx: &Work) 
         uploaded: 0,
         left_out: Vec::new(),
         failed: Vec::new(),
-        passing: None,
+        put_off: Vec::new(),
     };
     let result = run.all(due).await;
     run.flush().await?;
-    result?;
-    // It runs again by itself.
-    if let Some(text) = run.passing {
-        return Err(HandlerError::Retry(text).into());
+    // What has failed for good is told first: this task must end with it.
+    if result? == Ended::Tired && run.failed.is_empty() {
+        let reason = run.put_off.last().cloned().unwrap_or_default();
+        return Err(HandlerError::Defer { after: PAUSE, reason }.into());
     }
     let mut conn = cx.conn().await?;
     schedule(&mut conn, main, child, cx.settings.worker.max_attempts).await.map_err(broken)?;
@@ -88,7 +99,7 @@ pub(in crate::sync::moysklad) async fn run(task: &Task, pair: &Pair, cx: &Work) 
 }
 
 impl Run<'_> {
-    async fn all(&mut self, due: Vec<Pending>) -> Result<(), ApiError> {
+    async fn all(&mut self, due: Vec<Pending>) -> Result<Ended, ApiError> {
         let started = Instant::now();
         let mut kinds: BTreeMap<EntityKind, Vec<Pending>> = BTreeMap::new();
         for pending in due {
@@ -100,25 +111,20 @@ impl Run<'_> {
             let mut lists = list::read(&self.main, kind, &ids).await?;
             for pending in some {
                 if started.elapsed() > LONGEST {
-                    return Ok(());
+                    return Ok(Ended::Done);
                 }
-                match self.one(&pending, &mut lists).await {
-                    Ok(()) => passing = 0,
-                    Err(ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. }) => {
-                        self.passing.get_or_insert(text);
-                        passing += 1;
-                        if passing == PATIENCE {
-                            return Ok(());
-                        }
-                    }
-                    Err(error) => return Err(error),
+                let before = self.put_off.len();
+                self.one(&pending, &mut lists).await?;
+                passing = if self.put_off.len() > before { passing + 1 } else { 0 };
+                if passing == PATIENCE {
+                    return Ok(Ended::Tired);
                 }
             }
         }
-        Ok(())
+        Ok(Ended::Done)
     }
 
-    /// An error is one that may pass, or that concerns all; what is wrong with this one is noted with it.
+    /// An error is one that concerns all; what is wrong with this one is noted with it.
     async fn one(
         &mut self,
         pending: &Pending,
@@ -130,18 +136,19 @@ impl Run<'_> {
             return self.end(pending, "gone from main").await;
         };
         let key = self.key(pending);
+        let plan = Plan::new(&images, &pending.copied);
         let mut copy = Copy {
             cx: self.cx,
             main: &self.main,
             child: &self.child,
             key,
             child_id: pending.child_id,
-            plan: Plan::new(&images, &pending.copied),
+            plan: if pending.is_doubtful { plan.clone().with_doubt() } else { plan.clone() },
             written: false,
         };
         let result = copy.run().await;
         let mut refusals = copy.plan.refusals();
-        let told = Plan::new(&images, &pending.copied).refusals() == refusals;
+        let told = plan.refusals() == refusals;
         if images.len() > MOST {
             refusals.push(format!("only the first {MOST} images"));
         }
@@ -170,10 +177,22 @@ impl Run<'_> {
                 self.entries.push(entry);
                 *self.done.entry("held").or_default() += 1;
                 let mut conn = self.cx.conn().await?;
-                pending::postpone(&mut conn, key, until, &text).await.map_err(broken)
+                pending::postpone(&mut conn, key, pending.version, until, &text, pending.failures)
+                    .await
+                    .map_err(broken)
             }
             Err(ApiError::NotFound(_)) => self.end(pending, "gone from the child").await,
-            Err(ApiError::Work(HandlerError::GiveUp(text))) => {
+            Err(ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. })
+                if pending.failures + 1 < self.cx.settings.worker.max_attempts =>
+            {
+                let entry = entry("put off", Some(&text), &refusals);
+                self.entries.push(entry);
+                self.put_off(pending, &text).await
+            }
+            Err(
+                ApiError::Work(HandlerError::GiveUp(text) | HandlerError::Retry(text))
+                | ApiError::Unanswered { text, .. },
+            ) => {
                 let entry = entry("failed", Some(&text), &refusals);
                 self.entries.push(entry);
                 self.failed.push(format!("{} {}: {text}", pending.kind.keyword(), pending.main_id));
@@ -183,6 +202,19 @@ impl Run<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// This one is tried again later, and holds nobody meanwhile.
+    async fn put_off(&mut self, pending: &Pending, why: &str) -> Result<(), ApiError> {
+        self.put_off.push(format!("{} {}: {why}", pending.kind.keyword(), pending.main_id));
+        *self.done.entry("put off").or_default() += 1;
+        let (worker, failures) = (&self.cx.settings.worker, pending.failures + 1);
+        let backoff = Backoff { base: worker.backoff_base, max: worker.backoff_max };
+        let until = self.cx.clock.now() + backoff.wait(failures);
+        let mut conn = self.cx.conn().await?;
+        pending::postpone(&mut conn, self.key(pending), pending.version, until, why, failures)
+            .await
+            .map_err(broken)
     }
 
     async fn end(&mut self, pending: &Pending, word: &'static str) -> Result<(), ApiError> {
@@ -260,6 +292,9 @@ impl Run<'_> {
             [] => return Ok(Outcome::completed("no images were waiting")),
             done => format!("images: {} ({} uploaded)", done.join(", "), self.uploaded),
         };
+        if !self.put_off.is_empty() {
+            text = format!("{text}; put off: {}", named(&self.put_off));
+        }
         if !self.left_out.is_empty() {
             text = format!("{text}; skipped: {}", named(&self.left_out));
         }

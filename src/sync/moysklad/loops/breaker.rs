@@ -92,9 +92,10 @@ pub(super) struct JustTripped {
 }
 
 /// A webhook about this entity came. The first one after an own write within ten minutes counts as its echo; more than
-/// `writes` echoes in ten minutes trip the breaker, for an hour and twice as long each time it trips again.
+/// `writes` echoes in any ten minutes trip the breaker, for an hour and twice as long each time it trips again. No more
+/// echoes than that are kept.
 ///
-/// Raw because diesel has no CASE over the old row, and the count must not be read and written in two steps.
+/// Raw because diesel cannot look into an array, and the count must not be read and written in two steps.
 pub(super) async fn hooked(
     conn: &mut AsyncPgConnection,
     (account, entity_type, id): (Uuid, &str, Uuid),
@@ -103,8 +104,8 @@ pub(super) async fn hooked(
     let counted = diesel::sql_query(
         "WITH echo AS (
              UPDATE moysklad_loop_breakers SET echoed = true,
-                 count = CASE WHEN window_at > now() - interval '10 minutes' THEN count + 1 ELSE 1 END,
-                 window_at = CASE WHEN window_at > now() - interval '10 minutes' THEN window_at ELSE now() END
+                 count = 1 + (SELECT count(*) FROM unnest(echoes) AS at WHERE at > now() - interval '10 minutes'),
+                 echoes = ARRAY(SELECT at FROM unnest(echoes) AS at WHERE at > now() - interval '10 minutes') || now()
              WHERE account_id = $1 AND entity_type = $2 AND entity_id = $3 AND NOT echoed
                  AND written_at > now() - interval '10 minutes' AND (reset_at IS NULL OR reset_at < now())
              RETURNING count)
@@ -120,7 +121,7 @@ pub(super) async fn hooked(
         return Ok(None);
     }
     diesel::sql_query(
-        "UPDATE moysklad_loop_breakers SET tripped_at = now(), trips = trips + 1, window_at = '-infinity',
+        "UPDATE moysklad_loop_breakers SET tripped_at = now(), trips = trips + 1, echoes = '{}',
              reset_at = now() + least(interval '1 hour' * power(2, least(trips, 10)), interval '7 days')
          WHERE account_id = $1 AND entity_type = $2 AND entity_id = $3 RETURNING reset_at AS until",
     )

@@ -3,7 +3,7 @@
 //! The header that mutes own webhooks is the first line of defence. The second is here: what an account's own login did is
 //! not followed where nobody else uses that login, and an entity whose writes are answered by webhooks again and again is
 //! left alone for a while: a webhook that follows an own write within ten minutes counts, one for each write, and more
-//! than `MOYSKLAD_LOOP_WRITES` of them in ten minutes trip the entity's breaker. What is to be written meanwhile waits.
+//! than `MOYSKLAD_LOOP_WRITES` of them in any ten minutes trip the entity's breaker. What is to be written meanwhile waits.
 
 mod breaker;
 

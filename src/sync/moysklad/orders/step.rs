@@ -55,7 +55,8 @@ impl Step {
         if let Some(order) = order {
             let own = ours.of(order).map(|state| &*state.name);
             let is_mains_changed = before.main.is_some() && own != before.main.as_deref();
-            if is_mains_changed && is_later(order, document) {
+            let is_agreed = own == set.as_ref().map(|state| &*state.name);
+            if is_mains_changed && !is_agreed && is_later(order, document) {
                 set = None;
             }
             // Main keeps its state, and what it has changed since then is still to be followed.

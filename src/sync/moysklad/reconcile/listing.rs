@@ -32,12 +32,19 @@ pub(super) struct Entry {
 pub(super) struct Place {
     since: DateTime<Utc>,
     offset: usize,
+    /// Rows of the next page: fewer after one that was too long for one reply.
+    #[serde(default = "longest")]
+    limit: usize,
+}
+
+fn longest() -> usize {
+    PAGE
 }
 
 impl Place {
     /// Whatever changed at this time or later.
     pub(super) fn since(since: DateTime<Utc>) -> Self {
-        Self { since, offset: 0 }
+        Self { since, offset: 0, limit: PAGE }
     }
 
     /// Everything.
@@ -51,14 +58,14 @@ impl Place {
         page.iter().filter(|entry| entry.updated >= self.since).map(|entry| entry.id).collect()
     }
 
-    /// After a page that came from here; `None` if it was the last one.
+    /// After a page of at most `limit` rows that came from here; `None` if it was the last one.
     fn after(&self, page: &[Entry], limit: usize) -> Option<Self> {
         let last = page.last().filter(|_| page.len() >= limit)?;
         if last.updated > self.since {
             // Rows of that time that this page showed already come once more.
-            return Some(Self::since(last.updated));
+            return Some(Self { since: last.updated, offset: 0, limit });
         }
-        Some(Self { since: self.since, offset: self.offset + page.len() })
+        Some(Self { since: self.since, offset: self.offset + page.len(), limit })
     }
 }
 
@@ -85,6 +92,8 @@ struct ListMeta {
 #[derive(Debug, Deserialize)]
 struct Row {
     id: Uuid,
+    #[serde(rename = "accountId")]
+    account_id: Option<Uuid>,
     updated: Option<String>,
     created: Option<String>,
 }
@@ -95,16 +104,13 @@ pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<
     if can_be_archived(kind) {
         filter.push_str(";archived=true;archived=false");
     }
-    let query = [
-        ("filter", filter),
-        ("order", "updated,asc".to_owned()),
-        ("limit", PAGE.to_string()),
-        ("offset", place.offset.to_string()),
-    ];
-    let list = list(api, kind, &query).await?;
+    let query =
+        [("filter", filter), ("order", "updated,asc".to_owned()), ("offset", place.offset.to_string())];
+    let mut limit = place.limit;
+    let list = list(api, kind, &query, &mut limit).await?;
     let told = list.meta.and_then(|meta| meta.size).unwrap_or_default();
     let entries = entries(list.rows);
-    let next = place.after(&entries, PAGE);
+    let next = place.after(&entries, limit);
     let size = told.saturating_sub(place.offset).max(entries.len());
     Ok(Page { entries, next, size })
 }
@@ -112,24 +118,36 @@ pub(super) async fn page(api: &AccountApi, kind: &str, place: &Place) -> Result<
 /// Those of these ids (at most [`IDS`]) that are there, archived ones too: with ids that filter is ignored.
 pub(super) async fn among(api: &AccountApi, kind: &str, ids: &[Uuid]) -> Result<Vec<Entry>, ApiError> {
     let filter = ids.iter().map(|id| format!("id={id}")).collect::<Vec<_>>().join(";");
-    let query = [("filter", filter), ("limit", PAGE.to_string())];
-    let list = list(api, kind, &query).await?;
+    let mut limit = ids.len();
+    let list = list(api, kind, &[("filter", filter)], &mut limit).await?;
+    if limit < ids.len() {
+        // Those that this part does not show may be there all the same.
+        let text = format!("moysklad: {} entities are too long for one reply", ids.len());
+        return Err(HandlerError::Retry(text).into());
+    }
     Ok(entries(list.rows))
 }
 
 /// Asks again where an account is busy. Who looks for what was lost has time, and a sweep that ended at the first wait
 /// would never come through while much is going on.
-async fn list(api: &AccountApi, kind: &str, query: &[(&'static str, String)]) -> Result<List, ApiError> {
+async fn list(
+    api: &AccountApi,
+    kind: &str,
+    query: &[(&'static str, String)],
+    limit: &mut usize,
+) -> Result<List, ApiError> {
     let path = format!("/entity/{kind}");
-    for _ in 0..WAITS {
-        match api.get_as(route(kind), &path, query).await {
-            Err(ApiError::Work(HandlerError::Defer { after, .. })) => {
+    let mut waits = 0..WAITS;
+    let list: List = loop {
+        match api.list_as(route(kind), &path, query, limit).await {
+            Err(ApiError::Work(HandlerError::Defer { after, .. })) if waits.next().is_some() => {
                 tokio::time::sleep(after.min(LONGEST_WAIT)).await;
             }
-            told => return told,
+            told => break told?,
         }
-    }
-    api.get_as(route(kind), &path, query).await
+    };
+    api.check_owner_id(list.rows.first().and_then(|row| row.account_id))?;
+    Ok(list)
 }
 
 fn entries(rows: Vec<Row>) -> Vec<Entry> {
@@ -194,7 +212,8 @@ mod tests {
     fn the_next_page_begins_at_the_time_of_the_last_row() {
         let place = Place::since(at("2026-01-01T00:00:00Z"));
         let page = [entry(1, "2026-01-01T00:00:00Z"), entry(2, "2026-01-02T00:00:00Z")];
-        assert_eq!(place.after(&page, 2), Some(Place::since(at("2026-01-02T00:00:00Z"))));
+        let next = Place { limit: 2, ..Place::since(at("2026-01-02T00:00:00Z")) };
+        assert_eq!(place.after(&page, 2), Some(next));
         assert_eq!(place.after(&page, 3), None, "a short page is the last one");
     }
 
@@ -228,7 +247,7 @@ mod tests {
         let place = Place::since(at("2026-01-01T00:00:00Z"));
         let page = [entry(1, "2026-01-01T00:00:00Z"), entry(2, "2026-01-01T00:00:00Z")];
         let second = place.after(&page, 2).unwrap();
-        assert_eq!(second, Place { offset: 2, ..place });
+        assert_eq!(second, Place { offset: 2, limit: 2, ..place });
         assert_eq!(second.after(&page, 2).unwrap().offset, 4);
     }
 }

@@ -1,7 +1,7 @@
 //! The table `moysklad_sweeps`: what is done for each account again and again, by one node at a time.
 //!
-//! A lease in the row, not a lock in a session: no connection is held while MoySklad is asked, and a node that dies loses
-//! its turn by itself.
+//! A lease in the row, not a lock in a session: no connection is held while MoySklad is asked, and the turn of a node that
+//! dies is taken over seconds later.
 
 use crate::db::schema::moysklad_sweeps::dsl;
 use chrono::{DateTime, Utc};
@@ -12,7 +12,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// A silent node keeps its turn for this long.
-const LEASE_SECONDS: f64 = 300.0;
+const LEASE_SECONDS: f64 = 10.0;
+/// How often a node says that it is at work on its turn.
+pub(super) const KEEP: Duration = Duration::from_secs(2);
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +61,8 @@ pub(super) async fn register(conn: &mut AsyncPgConnection, job: Job, every: Dura
     .await
 }
 
-/// Takes the turn of an account that is due; no other node gets it meanwhile. Webhooks are looked after only where they
-/// have been set up.
+/// Takes the turn of an account that is due, or that a node has left without ending it; no other node gets it meanwhile.
+/// Webhooks are looked after only where they have been set up.
 ///
 /// Raw because diesel says no SKIP LOCKED in a subquery of an update.
 pub(super) async fn claim(
@@ -74,7 +76,7 @@ pub(super) async fn claim(
              lease_until = now() + make_interval(secs => $4)
          WHERE sweep.job = $1 AND sweep.account_id = (
              SELECT due.account_id FROM moysklad_sweeps AS due JOIN moysklad_accounts AS account USING (account_id)
-             WHERE due.job = $1 AND due.due_at <= now() AND (due.lease_until IS NULL OR due.lease_until < now())
+             WHERE due.job = $1 AND CASE WHEN due.lease_until IS NULL THEN due.due_at ELSE due.lease_until END <= now()
                  AND account.status = 'active' AND ($1 <> 'hooks' OR account.sealed_hook_token IS NOT NULL)
              ORDER BY due.due_at LIMIT 1 FOR UPDATE OF due SKIP LOCKED)
          RETURNING sweep.account_id, sweep.seen_until, now() AS began",
@@ -138,7 +140,7 @@ pub(super) async fn release(conn: &mut AsyncPgConnection, owner: Uuid) -> QueryR
 }
 
 impl Turn {
-    /// Keeps the turn: there is more to do.
+    /// Keeps the turn: there is more to do. False if another node has it.
     pub(super) async fn extend(
         &self,
         conn: &mut AsyncPgConnection,

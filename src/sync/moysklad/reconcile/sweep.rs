@@ -2,7 +2,7 @@
 
 use super::found::Search;
 use super::listing::{self, Entry, IDS, Place};
-use super::schedule::{Job, Turn};
+use super::schedule::Turn;
 use super::told::Told;
 use crate::db::schema::moysklad_mappings::dsl;
 use crate::inbox::{self, NewEvent};
@@ -36,8 +36,8 @@ pub(super) struct Found {
     pub(super) refused: Vec<String>,
 }
 
-/// Sweeps the account; `owner` has its turn.
-pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found, HookError> {
+/// Sweeps the account whose turn it is.
+pub(super) async fn sweep(work: &Work, turn: &Turn) -> Result<Found, HookError> {
     let mut conn = work.pool.get().await?;
     let Some(credentials) = accounts::credentials(&mut conn, turn.account_id).await? else {
         return Ok(Found::default());
@@ -49,7 +49,7 @@ pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found
         kinds.entry(wanted.entity_type).or_default().insert(wanted.action);
     }
     let found = async {
-        let sweep = Sweep { work, turn, owner, api: work.api(&credentials)?, credentials: &credentials };
+        let sweep = Sweep { work, turn, api: work.api(&credentials)?, credentials: &credentials };
         let mut found = Found::default();
         for (kind, actions) in &kinds {
             if actions.contains(&Action::Update) || actions.contains(&Action::Create) {
@@ -79,7 +79,6 @@ pub(super) async fn sweep(work: &Work, turn: &Turn, owner: Uuid) -> Result<Found
 struct Sweep<'a> {
     work: &'a Work,
     turn: &'a Turn,
-    owner: Uuid,
     api: AccountApi,
     credentials: &'a Credentials,
 }
@@ -180,7 +179,6 @@ impl Sweep<'_> {
             for entry in &page.entries {
                 missing.remove(&entry.id);
             }
-            self.keep_turn(&mut *self.work.conn().await?).await?;
             place = page.next;
         }
         // A list that others change meanwhile may skip a row: each is asked for by its id.
@@ -189,7 +187,6 @@ impl Sweep<'_> {
             for entry in listing::among(&self.api, kind, ids).await? {
                 missing.remove(&entry.id);
             }
-            self.keep_turn(&mut *self.work.conn().await?).await?;
         }
         let search = self.search();
         let mut conn = self.work.conn().await?;
@@ -200,12 +197,9 @@ impl Sweep<'_> {
         // Those of which a webhook told are gone for certain.
         let doubtful = ids.iter().filter(|id| !told.gone(**id)).count();
         let there = mapped.len() - known.len();
-        if doubtful > MANY && doubtful * 2 > there {
+        if is_odd(doubtful, there) {
             let text = match self.credentials.account.role {
-                Role::Main => format!(
-                    "{doubtful} of {there} mapped {kind}s are not shown any more: nothing is deleted; if they really are \
-                     gone, delete their counterparts by hand, else check what the token may see"
-                ),
+                Role::Main => gone_from_main(doubtful, there, kind),
                 Role::Child => format!(
                     "{doubtful} of {there} mapped {kind}s are not shown any more: nothing is made anew; check what the token \
                      may see; those that really are gone come back when they next change in main"
@@ -245,16 +239,7 @@ impl Sweep<'_> {
     }
 
     async fn store(&self, conn: &mut AsyncPgConnection, events: &[NewEvent]) -> Result<usize, ApiError> {
-        self.keep_turn(conn).await?;
         store(conn, events, self.work.settings.worker.max_attempts).await.map_err(broken)
-    }
-
-    /// A node that lost its turn, having been silent for too long, stops.
-    async fn keep_turn(&self, conn: &mut AsyncPgConnection) -> Result<(), ApiError> {
-        if self.turn.extend(conn, Job::Reconcile, self.owner).await.map_err(broken)? {
-            return Ok(());
-        }
-        Err(HandlerError::Retry("another node has taken this sweep over".to_owned()).into())
     }
 }
 
@@ -273,6 +258,19 @@ async fn known(
         .load(conn)
         .await?;
     Ok(subjects.into_iter().filter_map(|subject| subject?.parse().ok()).collect())
+}
+
+/// Whether so many of so many mapped entities that are not shown any more mean something else than that they are gone.
+pub(super) fn is_odd(missing: usize, mapped: usize) -> bool {
+    missing > MANY && missing * 2 > mapped
+}
+
+/// What the operator is told of that.
+pub(super) fn gone_from_main(missing: usize, mapped: usize, kind: &str) -> String {
+    format!(
+        "{missing} of {mapped} mapped {kind}s are not shown any more: nothing is deleted; if they really are gone, delete \
+         their counterparts by hand, else check what the token may see"
+    )
 }
 
 /// Stores events and wakes who handles them; gives how many are new.

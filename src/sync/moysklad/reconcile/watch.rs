@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// What another node has left shall not wait longer than this.
+const SOON: Duration = Duration::from_secs(5);
+
 /// Runs until `stop`, and then lets others have its turn. Shares the limits of `tasks`, so that both together stay within
 /// MoySklad's.
 pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>, stop: CancellationToken) {
@@ -70,17 +73,26 @@ impl Watch {
 
     /// Gives every account its turn.
     async fn each(&self, job: Job, every: Duration) {
-        let often = (every / 4).clamp(Duration::from_millis(200), Duration::from_secs(30));
+        let often = (every / 4).clamp(Duration::from_millis(200), SOON);
         let mut tick = tokio::time::interval(often);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            while self.work.gateway.share().is_some()
+            while self.work.gateway.has_share()
                 && let Some(turn) = next(&self.work, job, every, self.owner).await
             {
-                let result = match job {
-                    Job::Hooks => check(&self.hooks, &turn).await,
-                    Job::Reconcile => reconcile(&self.work, &turn, self.owner).await,
+                let work = async {
+                    match job {
+                        Job::Hooks => check(&self.hooks, &turn).await,
+                        Job::Reconcile => reconcile(&self.work, &turn).await,
+                    }
+                };
+                let result = tokio::select! {
+                    result = work => result,
+                    () = self.lost(job, &turn) => {
+                        tracing::warn!(account = %turn.account_id, ?job, "another node has taken this turn over");
+                        continue;
+                    }
                 };
                 if let Err(error) = &result {
                     tracing::warn!(account = %turn.account_id, ?job, %error, "an account was not looked after");
@@ -93,6 +105,21 @@ impl Watch {
                     tracing::warn!(error = crate::db::error_kind(&error), "the end of a turn is not noted");
                     break;
                 }
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// Keeps the turn; resolves when this node was silent for so long that another one has it.
+    async fn lost(&self, job: Job, turn: &Turn) {
+        loop {
+            tokio::time::sleep(schedule::KEEP).await;
+            // While the database is away nobody can take it.
+            if let Ok(mut conn) = self.work.pool.get().await
+                && let Ok(false) = turn.extend(&mut conn, job, self.owner).await
+            {
+                return;
             }
         }
     }
@@ -117,8 +144,8 @@ async fn check(hooks: &Hooks, turn: &Turn) -> Result<Option<String>, HookError> 
 }
 
 /// Gives what was too odd to be acted on; the rest is done.
-async fn reconcile(work: &Work, turn: &Turn, owner: Uuid) -> Result<Option<String>, HookError> {
-    let found = sweep(work, turn, owner).await?;
+async fn reconcile(work: &Work, turn: &Turn) -> Result<Option<String>, HookError> {
+    let found = sweep(work, turn).await?;
     metrics::counter!("moysklad_sweeps_total").increment(1);
     metrics::counter!("moysklad_sweep_changes_total").increment(found.changed as u64);
     metrics::counter!("moysklad_sweep_deletes_total").increment(found.gone as u64);

@@ -172,7 +172,10 @@ fn a_released_reservation_is_canceled_and_not_refunded() {
 #[test]
 fn refunds_beyond_every_amount_are_refused() {
     let part = Part { role: REFUND, seen: seen(1, Standing::Succeeded, i64::MAX, 0) };
-    let parts = Parts::from_iter([("re_1".to_owned(), part.clone()), ("re_2".to_owned(), part)]);
+    let mut parts = Parts::default();
+    for refund in ["re_1", "re_2"] {
+        parts.observe(refund, &part);
+    }
     assert_eq!(parts.summarize(), Err(Overflow));
 }
 

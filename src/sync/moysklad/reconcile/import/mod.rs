@@ -1,12 +1,13 @@
 //! The initial import: everything that main has, for one child or for all. Cut off, it goes on where it stopped.
 
+mod gone;
 mod progress;
 mod state;
 
 pub use progress::Progress;
 
 use self::progress::Counts;
-use self::state::{Hold, State};
+use self::state::{Hold, Scope, State};
 use super::listing::{self, Page, Place};
 use crate::config::Settings;
 use crate::crypto::MasterKey;
@@ -59,11 +60,10 @@ impl From<PoolError> for ImportError {
 pub struct Import {
     work: Work,
     main: Credentials,
-    /// Accounts that are written to.
-    targets: Vec<Uuid>,
-    kinds: Vec<EntityKind>,
     hold: Hold,
     state: State,
+    /// What was too odd to be acted on, in words for the operator.
+    refused: Vec<String>,
     /// What changes meanwhile comes once more at the end of the list; it is counted once.
     seen: HashSet<Uuid>,
     /// Whether it goes on where an earlier one stopped.
@@ -106,12 +106,15 @@ impl Import {
                 .map_err(|error| HookError::Settings(child.account_id, error))?;
             kinds.extend(settings.catalog.entities);
         }
-        let (hold, state, resumed) = Hold::take(&mut conn, account).await?;
-        drop(conn);
         let targets = children.iter().map(|child| child.account_id).collect();
-        let (kinds, seen) = (kinds.into_iter().collect(), state.overlap.iter().copied().collect());
-        let import = Self { work, main, targets, kinds, hold, state, seen, resumed };
+        let scope = Scope { kinds: kinds.into_iter().collect(), targets };
+        let (hold, state, resumed) = Hold::take(&mut conn, account, scope).await?;
+        drop(conn);
+        let seen = state.overlap.iter().copied().collect();
+        let import = Self { work, main, hold, state, refused: Vec::new(), seen, resumed };
         let mut conn = import.work.pool.get().await?;
+        // What waits from before may have no task: the one that it had may have failed for good.
+        catalog::rouse(&mut conn, import.main.account.account_id, import.max_attempts()).await?;
         import.tell(&mut conn, "import.started", &import.state.run.to_string(), json!({})).await?;
         drop(conn);
         Ok(import)
@@ -123,7 +126,7 @@ impl Import {
             Ok(api) => api,
             Err(error) => return Err(self.api_error(error).await),
         };
-        while let Some(kind) = self.kinds.get(self.state.kind).copied() {
+        while let Some(kind) = self.state.scope.kinds.get(self.state.kind).copied() {
             let page = match listing::page(&api, kind.keyword(), &self.state.place).await {
                 Ok(page) => page,
                 Err(error) => return Err(self.api_error(error).await),
@@ -131,9 +134,21 @@ impl Import {
             let known = page.entries.iter().filter(|entry| self.seen.contains(&entry.id)).count();
             let expected = self.state.found + (page.size - known) as u64;
             self.note(kind, page).await?;
-            report(self.counts().await?.progress(self.state.found, expected, self.targets.len()));
+            report(self.counts().await?.progress(self.state.found, expected, self.state.scope.targets.len()));
         }
-        Ok(())
+        match self.find_gone(&api).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.api_error(error).await),
+        }
+    }
+
+    /// What was too odd to be acted on, in words for the operator.
+    pub fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
+    fn max_attempts(&self) -> i32 {
+        self.work.settings.worker.max_attempts
     }
 
     /// Notes a page for each child, and that it was read: both or neither, so that what is cut off here is not read again
@@ -153,7 +168,7 @@ impl Import {
         }
         let news = News {
             main: self.main.account.account_id,
-            children: &self.targets,
+            children: &self.state.scope.targets,
             kind,
             main_ids: &ids,
             operation: "import",
@@ -161,7 +176,7 @@ impl Import {
             event: None,
             delay: Duration::ZERO,
         };
-        let (hold, max_attempts) = (self.hold, self.work.settings.worker.max_attempts);
+        let (hold, max_attempts) = (self.hold, self.max_attempts());
         let mut conn = self.work.pool.get().await?;
         conn.transaction(async |conn| {
             if !ids.is_empty() {
@@ -177,14 +192,14 @@ impl Import {
     /// How far it is. Also tells other processes that this one is alive.
     pub async fn progress(&self) -> Result<Progress, ImportError> {
         let counts = self.counts().await?;
-        Ok(counts.progress(self.state.found, self.state.found, self.targets.len()))
+        Ok(counts.progress(self.state.found, self.state.found, self.state.scope.targets.len()))
     }
 
     async fn counts(&self) -> Result<Counts, ImportError> {
         let mut conn = self.work.pool.get().await?;
         self.hold.extend(&mut conn).await?;
         let main = self.main.account.account_id;
-        Ok(Counts::read(&mut conn, main, &self.targets, self.state.started_at).await?)
+        Ok(Counts::read(&mut conn, main, &self.state.scope.targets, self.state.started_at).await?)
     }
 
     /// Ends it: everything was done, or what could be done was.
@@ -194,9 +209,14 @@ impl Import {
         conn.transaction(async |conn| {
             self.hold.end(conn).await?;
             let found = progress.found;
-            let (event, data) = match progress.failed {
-                0 => ("import.completed", json!({"found": found})),
-                failed => ("import.failed", json!({"found": found, "failed": failed})),
+            let (event, data) = if progress.failed + progress.held == 0 && self.refused.is_empty() {
+                ("import.completed", json!({"found": found}))
+            } else {
+                let mut data = json!({"found": found, "failed": progress.failed, "held": progress.held});
+                if !self.refused.is_empty() {
+                    data["reason"] = self.refused.join("; ").into();
+                }
+                ("import.failed", data)
             };
             Ok(self.tell(conn, event, &run, data).await?)
         })

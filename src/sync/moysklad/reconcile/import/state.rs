@@ -3,6 +3,7 @@
 use super::ImportError;
 use crate::db::schema::moysklad_sweeps::dsl;
 use crate::sync::moysklad::reconcile::listing::Place;
+use crate::sync::moysklad::settings::EntityKind;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
@@ -15,12 +16,26 @@ const JOB: &str = "import";
 /// A silent process keeps its import for this long.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 
+/// What was read longer ago is read again: a list goes on from the last change that it showed, and knows nothing of what
+/// was deleted since.
+const OLDEST: TimeDelta = TimeDelta::hours(24);
+
+/// What is read, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Scope {
+    /// In the order in which they are read.
+    pub(super) kinds: Vec<EntityKind>,
+    /// Accounts that are written to.
+    pub(super) targets: Vec<Uuid>,
+}
+
 /// How far the reading of main is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
     /// Names the events of this import, however often it is taken up.
     pub(super) run: Uuid,
     pub(super) started_at: DateTime<Utc>,
+    pub(super) scope: Scope,
     /// Type that is read now, by its place among those to be read.
     pub(super) kind: usize,
     pub(super) place: Place,
@@ -28,6 +43,26 @@ pub(super) struct State {
     #[serde(default)]
     pub(super) overlap: Vec<Uuid>,
     pub(super) found: u64,
+}
+
+impl State {
+    fn new(scope: Scope, now: DateTime<Utc>) -> Self {
+        Self {
+            run: Uuid::now_v7(),
+            started_at: now,
+            scope,
+            kind: 0,
+            place: Place::beginning(),
+            overlap: Vec::new(),
+            found: 0,
+        }
+    }
+
+    /// Whether an import of this scope goes on here. One that has read everything does not: what is waited for may need
+    /// another reading, and of what is equal nothing is written.
+    fn goes_on(&self, scope: &Scope, now: DateTime<Utc>) -> bool {
+        self.scope == *scope && self.kind < scope.kinds.len() && now - self.started_at < OLDEST
+    }
 }
 
 /// An account's import, as the process has it that took it.
@@ -38,10 +73,12 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Takes the account's import if no other process has it, where it stopped or from the beginning; `true`: it goes on.
+    /// Takes the account's import if no other process has it, where one of the same scope stopped or from the beginning;
+    /// `true`: it goes on.
     pub(super) async fn take(
         conn: &mut AsyncPgConnection,
         account: Uuid,
+        scope: Scope,
     ) -> Result<(Self, State, bool), ImportError> {
         let hold = Self { account, owner: Uuid::new_v4() };
         conn.transaction(async |conn| {
@@ -57,16 +94,10 @@ impl Hold {
             if lease.is_some_and(|lease| lease > now) {
                 return Err(ImportError::Running);
             }
-            let stopped = progress.and_then(|progress| serde_json::from_value(progress).ok());
+            let stopped: Option<State> = progress.and_then(|progress| serde_json::from_value(progress).ok());
+            let stopped = stopped.filter(|state| state.goes_on(&scope, now));
             let resumed = stopped.is_some();
-            let state = stopped.unwrap_or_else(|| State {
-                run: Uuid::now_v7(),
-                started_at: now,
-                kind: 0,
-                place: Place::beginning(),
-                overlap: Vec::new(),
-                found: 0,
-            });
+            let state = stopped.unwrap_or_else(|| State::new(scope, now));
             let none: Option<String> = None;
             diesel::update(row)
                 .set((
@@ -131,4 +162,29 @@ impl Hold {
 /// A process that was silent for too long may find that its import is another's.
 fn still_mine(rows: usize) -> Result<(), ImportError> {
     if rows > 0 { Ok(()) } else { Err(ImportError::TakenOver) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_goes_on_only_where_the_same_one_stopped_while_it_read() {
+        let now = Utc::now();
+        let scope = Scope {
+            kinds: vec![EntityKind::Product, EntityKind::Variant],
+            targets: vec![Uuid::from_u128(1), Uuid::from_u128(2)],
+        };
+        let mut state = State::new(scope.clone(), now);
+        assert!(state.goes_on(&scope, now + TimeDelta::hours(23)));
+        assert!(!state.goes_on(&scope, now + TimeDelta::hours(25)), "that is long ago");
+        let other = Scope { kinds: vec![EntityKind::Product], ..scope.clone() };
+        assert!(!state.goes_on(&other, now), "other types");
+        let other = Scope { targets: vec![Uuid::from_u128(1)], ..scope.clone() };
+        assert!(!state.goes_on(&other, now), "other children");
+        state.kind = 2;
+        assert!(!state.goes_on(&scope, now), "everything was read");
+        let stored = serde_json::to_value(&state).unwrap();
+        assert_eq!(serde_json::from_value::<State>(stored).unwrap().scope, scope);
+    }
 }

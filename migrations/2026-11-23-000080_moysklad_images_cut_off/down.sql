@@ -1,0 +1,1 @@
+ALTER TABLE moysklad_images DROP COLUMN failures, DROP COLUMN doubtful;
