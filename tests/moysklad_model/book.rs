@@ -7,6 +7,7 @@ pub const KINDS: [&str; 5] = ["productfolder", "product", "service", "variant", 
 
 /// An entity of main.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing")]
 pub struct Slot {
     pub id: Uuid,
     pub alive: bool,
@@ -15,6 +16,22 @@ pub struct Slot {
     pub article: Option<String>,
     /// By child: whether its filter accepted it when it was last edited, and whether it ever did.
     pub accepted: Vec<(bool, bool)>,
+    /// Stands in documents, maybe: main does not try to delete it, since that would succeed or not by how far the sync is.
+    pub sold: bool,
+    /// Sold by the package: its packages stay as they are.
+    pub packed: bool,
+    /// A bundle whose components were changed: the change may still be on its way to a child, where documents lock them.
+    pub recomposed: bool,
+}
+
+/// A document of a child, as far as what is done to it next depends on that.
+#[derive(Debug, Clone, Copy)]
+pub struct Paper {
+    pub child: usize,
+    pub kind: &'static str,
+    pub alive: bool,
+    /// What people of main may still do to its copy: each edit looks like an echo to the loop breaker.
+    pub left_to_main: u8,
 }
 
 /// A child's own entity, which the sync must leave alone.
@@ -31,6 +48,8 @@ pub struct Own {
 pub struct Book {
     slots: [Vec<Slot>; 5],
     pub own: Vec<Own>,
+    /// Every document of any child, in the order of their creation.
+    pub papers: Vec<Paper>,
     /// External codes of what children made by hand before main did: their own, if main's was gone too soon.
     pub twins: Vec<(usize, String)>,
     counter: usize,

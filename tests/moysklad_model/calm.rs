@@ -1,14 +1,16 @@
 //! After the storm: what is still under way, and when it has ended.
 
 use super::compare::Wrong;
+use super::papers::{ORDER, Stuck};
 use super::world::World;
 use crate::support::wait;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 #[derive(QueryableByName)]
 struct Count {
@@ -20,6 +22,17 @@ struct Count {
 struct Line {
     #[diesel(sql_type = Text)]
     line: String,
+}
+
+/// A document's task that waits, or failed.
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = SqlUuid)]
+    document: Uuid,
+    #[diesel(sql_type = Bool)]
+    failed: bool,
+    #[diesel(sql_type = Text)]
+    error: String,
 }
 
 /// Lines of the edit log that a failure prints.
@@ -37,14 +50,56 @@ impl World {
         lines.into_iter().map(|line| line.line).collect()
     }
 
-    /// Events and tasks that are not done.
+    /// Events and tasks that are not done, but for documents that are held, and what waits behind them.
     async fn unfinished(&self) -> i64 {
         // One statement: work that changes its status between two would be seen by neither.
         self.count(
             "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing'))
-             + (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')) AS rows",
+             + (SELECT count(*) FROM sync_queue AS task WHERE status IN ('received', 'processing') AND NOT EXISTS (
+                 SELECT FROM sync_queue AS held WHERE held.lane = task.lane AND held.last_error LIKE 'held: %cannot cross over%'
+                     AND held.status IN ('received', 'processing'))) AS rows",
         )
         .await
+    }
+
+    /// Documents that are held, or whose last task has failed.
+    async fn stuck(&self) -> HashMap<Uuid, Stuck> {
+        let mut conn = self.gateway.database.connect().await;
+        let query = "SELECT entity_id::uuid AS document, status = 'failed' AS failed, coalesce(last_error, '') AS error
+             FROM sync_queue AS task WHERE operation = 'transfer' AND (
+                 status IN ('received', 'processing') AND last_error LIKE 'held: %cannot cross over%'
+                 OR status = 'failed' AND NOT EXISTS (SELECT FROM sync_queue AS later
+                     WHERE later.lane = task.lane AND later.operation = 'transfer' AND later.id > task.id))";
+        let rows: Vec<Waiting> = sql_query(query).load(&mut conn).await.unwrap();
+        let mut stuck: HashMap<Uuid, Stuck> = HashMap::new();
+        for row in rows {
+            let stuck = stuck.entry(row.document).or_default();
+            if row.failed {
+                stuck.failed = Some(row.error);
+            } else {
+                stuck.held = Some(row.error);
+            }
+        }
+        stuck
+    }
+
+    /// Held documents that were not looked at since then, in seconds since 1970.
+    async fn unseen(&self, since: i64) -> i64 {
+        // They are looked at every five seconds, or every minute where a package is missing.
+        self.count(&format!(
+            "SELECT count(*) AS rows FROM sync_queue WHERE status IN ('received', 'processing')
+                 AND last_error LIKE 'held: %cannot cross over%' AND run_at <= to_timestamp({since}) + interval '6 seconds'"
+        ))
+        .await
+    }
+
+    /// Everything that is not as it shall be.
+    async fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = self.differences();
+        if wrong.is_empty() {
+            wrong = self.order_differences(&self.stuck().await);
+        }
+        wrong
     }
 
     /// A node that was killed keeps its turns for five minutes; here they are over.
@@ -54,20 +109,37 @@ impl World {
         sql_query(free).execute(&mut conn).await.unwrap();
     }
 
+    /// Lines whose answer was lost may come minutes later; the simulator's are there already.
+    async fn end_waits(&self) {
+        let mut conn = self.gateway.database.connect().await;
+        let now = "UPDATE sync_queue SET run_at = now() WHERE status = 'received' AND run_at > now()
+                       AND last_error LIKE 'held: lines may still be added%'";
+        sql_query(now).execute(&mut conn).await.unwrap();
+    }
+
     /// Sweeps of all accounts together, so far.
     fn sweeps(&self) -> usize {
         self.gateway.log().matches("swept").count()
     }
 
-    /// Waits until the children are as main says; gives up after `limit`, telling what is not.
+    /// Waits until the children are as main says, and main has their documents; gives up after `limit`, telling what is
+    /// not.
     pub async fn converge(&self, limit: Duration) {
         let start = Instant::now();
+        let mut equal = None;
         loop {
-            if self.sim.is_quiet() && self.unfinished().await == 0 && self.differences().is_empty() {
-                return;
+            self.end_waits().await;
+            let is_done = self.sim.is_quiet() && self.unfinished().await == 0;
+            if is_done && self.wrong().await.is_empty() {
+                let since = *equal.get_or_insert(chrono::Utc::now().timestamp());
+                if self.unseen(since).await == 0 {
+                    return;
+                }
+            } else if is_done {
+                equal = None;
             }
             if start.elapsed() > limit {
-                let wrong = self.differences();
+                let wrong = self.wrong().await;
                 panic!("{}", self.report(&wrong).await);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -85,12 +157,26 @@ impl World {
         })
         .await;
         assert_eq!(writes(), before, "seed {}: something is written again and again", self.seed);
-        let wrong = self.differences();
+        let wrong = self.wrong().await;
         assert!(wrong.is_empty(), "{}", self.report(&wrong).await);
+        let twice = "SELECT count(*) AS rows FROM (SELECT subject FROM webhook_events WHERE provider = 'hookgate'
+                         AND event_type = 'sales_order.created' GROUP BY subject HAVING count(*) > 1) AS twice";
+        assert_eq!(self.count(twice).await, 0, "seed {}: an order is told of twice", self.seed);
         let tripped = "SELECT count(*) AS rows FROM moysklad_loop_breakers WHERE tripped_at IS NOT NULL";
         assert_eq!(self.count(tripped).await, 0, "seed {}: a loop breaker tripped", self.seed);
         let failed = "SELECT count(*) AS rows FROM moysklad_changes WHERE status IN ('waiting', 'failed')";
         assert_eq!(self.count(failed).await, 0, "seed {}: {:?}", self.seed, self.held().await);
+    }
+
+    /// How many documents there are, for a person to see that there are some of each sort.
+    pub async fn documents(&self) -> String {
+        let made = self.sheets.iter().flatten().count();
+        let orders = self.sim.entities(self.main, "customerorder");
+        let lines: u64 = orders.iter().filter_map(|order| order["positions"]["meta"]["size"].as_u64()).sum();
+        let stuck = self.stuck().await;
+        let held = stuck.values().filter(|stuck| stuck.held.is_some()).count();
+        let failed = stuck.values().filter(|stuck| stuck.failed.is_some()).count();
+        format!("{made} documents, {} in main with {lines} lines, {held} held, {failed} failed", orders.len())
     }
 
     async fn held(&self) -> Vec<String> {
@@ -107,7 +193,7 @@ impl World {
             "seed {} ({} edits, children {:?}): {} differences; replay with HOOKGATE_MODEL_SEED={}\n",
             self.seed,
             self.log.len(),
-            self.children.iter().map(|child| child.profile).collect::<Vec<_>>(),
+            self.children.iter().map(|child| child.profile.name).collect::<Vec<_>>(),
             wrong.len(),
             self.seed
         );
@@ -117,7 +203,10 @@ impl World {
             let _ = writeln!(text, "  {}: {}", one.child, one.text);
         }
         for (kind, slot) in entities {
-            let id = self.book.of(kind)[slot].id;
+            let id = match kind {
+                ORDER => self.sheets[slot].as_ref().unwrap().id,
+                kind => self.book.of(kind)[slot].id,
+            };
             let _ = writeln!(text, "--- {kind} {slot} = {id}");
             for (n, made) in self.log.iter().enumerate().filter(|(_, made)| made.edit.concerns(kind, slot)) {
                 let _ = writeln!(text, "  #{n} {made}");
@@ -125,10 +214,14 @@ impl World {
             let query = format!(
                 "SELECT at::time(3) || ' ' || child_account || ' ' || operation || ' ' || strategy || ' applied '
                      || applied || ' skipped ' || skipped || ' ' || coalesce(error, '') AS line
-                 FROM moysklad_sync_log WHERE main_id = '{id}'
+                 FROM moysklad_sync_log WHERE '{id}' IN (main_id, child_id)
                  UNION ALL SELECT 'held: ' || child_account || ' ' || status || ' due ' || due_at || ' '
                      || coalesce(error, '') FROM moysklad_changes WHERE main_id = '{id}'
                  UNION ALL SELECT 'mapped: ' || child_account || ' ' || child_id FROM moysklad_mappings WHERE main_id = '{id}'
+                 UNION ALL SELECT 'task: ' || created_at::time(3) || ' ' || operation || ' ' || status || ' '
+                     || attempts || ' due ' || run_at || ' ' || coalesce(outcome, '') || ' ' || coalesce(last_error, '')
+                     || ' ' || payload FROM sync_queue WHERE entity_id = '{id}'
+                 UNION ALL SELECT 'mapped: ' || main_id FROM moysklad_mappings WHERE child_id = '{id}'
                  UNION ALL SELECT 'event: ' || received_at::time(3) || ' ' || event_type || ' ' || status || ' '
                      || event_id || ' ' || coalesce(outcome, '')
                  FROM webhook_events WHERE subject = '{id}' ORDER BY 1"

@@ -70,6 +70,10 @@ impl<'a> Compare<'a> {
         if !slot.alive {
             return;
         }
+        if kind == "productfolder" && !self.child.profile.folders && self.child.profile.had_folders {
+            slot.codes.iter().for_each(|code| drop(self.theirs.remove(&(kind, code.clone()))));
+            return;
+        }
         let ours = &self.main[&slot.id];
         let rule = self.rule(slot, ours);
         let found = self.theirs.get_mut(&(kind, ours.code.clone())).map(std::mem::take).unwrap_or_default();

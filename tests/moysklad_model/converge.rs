@@ -20,7 +20,7 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 #[tokio::test(flavor = "multi_thread")]
 async fn children_hold_what_main_says_whatever_the_weather_was() {
     let size = Size {
-        edits: setting("HOOKGATE_MODEL_EDITS").unwrap_or(120),
+        edits: setting("HOOKGATE_MODEL_EDITS").unwrap_or(150),
         children: setting("HOOKGATE_MODEL_CHILDREN").unwrap_or(3),
     };
     let count: u64 = setting("HOOKGATE_MODEL_SEEDS").unwrap_or(1);
@@ -47,7 +47,10 @@ async fn run(seed: u64, size: Size) {
         let edits = { draw }.next();
         let pause = rng.random_range(0..60);
         for edit in edits {
-            world.apply(edit);
+            match edit {
+                Edit::Settings(child, change) => world.change_settings(child, change).await,
+                edit => world.apply(edit),
+            }
             if world.log.len() == crash {
                 world.apply(Edit::Crash);
                 world.free_turns().await;
@@ -58,6 +61,7 @@ async fn run(seed: u64, size: Size) {
     }
     let edited = start.elapsed();
     world.sim.weather(Weather::default());
+    world.import_changed();
     world.converge(Duration::from_secs(60 + size.edits as u64 / 20)).await;
     let converged = start.elapsed();
     world.stays_calm().await;
@@ -69,9 +73,10 @@ async fn run(seed: u64, size: Size) {
     }
     println!(
         "seed {seed}: {} edits in {edited:.1?}, equal after {converged:.1?}, calm after {:.1?}; {requests} requests, \
-         {writes} writes, {refused} answers 429",
+         {writes} writes, {refused} answers 429; {}",
         world.log.len(),
         start.elapsed(),
+        world.documents().await,
     );
     assert!(refused * 100 < requests + refused, "seed {seed}: {refused} of {requests} answers were 429");
 }

@@ -69,7 +69,7 @@ pub fn differences(profile: &Profile, ours: &Thing, theirs: &Thing) -> Vec<Strin
     if ours.kind == "variant" {
         same("product", field("product"), "product");
         same("characteristics", field("characteristics"), "characteristics");
-    } else {
+    } else if profile.folders || !profile.had_folders {
         same("folder", if profile.folders { field("folder") } else { &Value::Null }, "folder");
     }
     if ours.kind == "bundle" {

@@ -1,5 +1,9 @@
 //! The children: how each is set, and what main and they have to say it in.
 
+mod orders;
+
+pub use orders::{CHILD_STATES, CUSTOMERS, Head, MAIN_STATES, Orders, furnish, name_of};
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -29,7 +33,7 @@ pub const OWN_PRICE: &str = "Own";
 pub const WANTED_FOLDER: &str = "Franchise";
 
 /// Which products a child wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum Filter {
     /// All.
     None,
@@ -56,9 +60,12 @@ pub struct Profile {
     /// The only attributes that it wants.
     pub only: Option<&'static [&'static str]>,
     pub folders: bool,
+    /// It had main's folders before: what stands where is nobody's affair any more.
+    pub had_folders: bool,
     /// `copy`, `leave` or `without`.
     pub vat: &'static str,
     pub filter: Filter,
+    pub orders: Orders,
 }
 
 const MOST_ATTRIBUTES: &[&str] =
@@ -74,8 +81,10 @@ const DEFAULT: Profile = Profile {
     prices: None,
     only: None,
     folders: true,
+    had_folders: false,
     vat: "copy",
     filter: Filter::None,
+    orders: orders::PLAIN,
 };
 
 /// The five children of a large run; a filter is chosen for the last.
@@ -90,6 +99,7 @@ pub const PROFILES: [Profile; 5] = [
         attributes: &["Notes", "Promo", "Rank", "Fabric", CHILD_NOTE],
         by_article: true,
         vat: "leave",
+        orders: orders::STUB,
         ..DEFAULT
     },
     Profile {
@@ -98,6 +108,7 @@ pub const PROFILES: [Profile; 5] = [
         price_types: &["Sale", OWN_PRICE, "Cost"],
         currencies: &["RUB", "USD"],
         prices: Some(&[("Retail", "Sale"), ("buyPrice", "Cost"), ("Staff", "buyPrice")]),
+        orders: orders::ALL,
         ..DEFAULT
     },
     Profile {
@@ -108,6 +119,7 @@ pub const PROFILES: [Profile; 5] = [
         only: Some(&["Paint", "Fabric"]),
         folders: false,
         vat: "without",
+        orders: orders::NONE,
         ..DEFAULT
     },
     Profile {
@@ -115,13 +127,14 @@ pub const PROFILES: [Profile; 5] = [
         token: "filtered-canary-05b8",
         price_types: &["Retail", "Wholesale", "Staff", OWN_PRICE],
         currencies: &["RUB", "USD"],
+        orders: orders::SOME,
         ..DEFAULT
     },
 ];
 
 impl Profile {
     /// The settings of its account.
-    pub fn settings(&self, wanted_folder: Uuid) -> Value {
+    pub fn settings(&self, wanted_folder: Uuid, head: &Head) -> Value {
         let mut catalog = json!({"create_folders": self.folders, "vat": self.vat});
         if self.by_article {
             catalog["match_products_by"] = "article".into();
@@ -140,7 +153,7 @@ impl Profile {
             Filter::Promo => attribute("Promo", "equal", json!(true)),
             Filter::NotRed => attribute("Paint", "notEqual", json!("red")),
         };
-        json!({"catalog": catalog})
+        json!({"catalog": catalog, "orders": self.orders.settings(head)})
     }
 
     /// Where main's price of this type goes.

@@ -1,9 +1,12 @@
 //! One main account with its children, a gateway between them, and the weather.
 
 use super::book::{Book, KINDS};
+use super::draw::Draw;
 use super::edit::Made;
+use super::papers::Sheet;
 use super::profiles::{
-    ATTRIBUTES, CHILD_NOTE, CURRENCIES, FABRICS, Filter, PRICE_TYPES, PROFILES, Profile, WANTED_FOLDER,
+    self, ATTRIBUTES, CHILD_NOTE, CURRENCIES, FABRICS, Filter, Head, PRICE_TYPES, PROFILES, Profile,
+    WANTED_FOLDER,
 };
 use crate::moysklad_sync::{ORIGIN, account_path};
 use crate::support::gateway::Gateway;
@@ -30,6 +33,8 @@ pub struct Child {
     pub profile: Profile,
     /// Its attribute that main does not have.
     pub note: Uuid,
+    /// Its settings were changed.
+    pub is_changed: bool,
 }
 
 pub struct World {
@@ -41,7 +46,11 @@ pub struct World {
     /// Ids of main's attributes and of the elements of its dictionary, by name.
     pub attributes: HashMap<&'static str, Uuid>,
     pub fabrics: HashMap<&'static str, Uuid>,
+    /// Where documents go in main.
+    pub head: Head,
     pub book: Book,
+    /// What is known of the documents of the book; none of those that could not be made.
+    pub sheets: Vec<Option<Sheet>>,
     /// What was done, a line for each edit.
     pub log: Vec<Made>,
     /// Fields that children set and main does not have, by child and entity.
@@ -63,6 +72,7 @@ impl World {
             sim.rules(account, |rules| *rules = chosen);
         }
         let (attributes, fabrics) = furnish(&sim, main);
+        let head = Head::furnish(&sim, main);
         let base = sim.base.clone();
         // Of a long run the sweeps may take their time.
         let sweeps = if size.edits > 1000 { "0.5" } else { "0.05" };
@@ -73,6 +83,8 @@ impl World {
             ("APP_URL", ORIGIN),
             ("MOYSKLAD_RECONCILE_MINUTES", sweeps),
             ("MOYSKLAD_RESTORE_SECONDS", "1"),
+            // People edit an order again and again within seconds; a loop would not end at any number.
+            ("MOYSKLAD_LOOP_WRITES", "4"),
             // Every request of a long run in full is gigabytes.
             ("RUST_LOG", "hookgate=info"),
         ])
@@ -87,19 +99,42 @@ impl World {
             children,
             attributes,
             fabrics,
+            head,
             book: Book::default(),
+            sheets: Vec::new(),
             log: Vec::new(),
             kept: HashMap::new(),
             owned: HashMap::new(),
         };
+        world.stock(&mut rng);
         world.register().await;
         (world, rng)
     }
 
-    async fn register(&mut self) {
+    /// What main has before anything is set up: there is something to sell from the start.
+    fn stock(&mut self, rng: &mut StdRng) {
         let folder = json!({"name": WANTED_FOLDER, "externalCode": "wanted"});
         let wanted = self.sim.create_in(self.main, "productfolder", folder);
         self.note_created("productfolder", wanted);
+        let delivery = json!({"name": "Delivery", "externalCode": "delivery"});
+        let delivery = self.sim.create_in(self.main, "service", delivery);
+        self.note_created("service", delivery);
+        // People of main put it into orders.
+        self.book.of_mut("service")[0].sold = true;
+        for (kind, count) in
+            [("productfolder", 1), ("product", 8), ("service", 2), ("variant", 4), ("bundle", 2)]
+        {
+            for _ in 0..count {
+                let draw = Draw { rng, book: &mut self.book, takes_all: Vec::new() };
+                let edits = { draw }.create(kind);
+                for edit in edits {
+                    self.apply(edit);
+                }
+            }
+        }
+    }
+
+    async fn register(&mut self) {
         let main = json!({"name": "Head office", "role": "main", "access_token": MAIN_TOKEN});
         let (status, reply) = self.gateway.admin("PUT", &account_path(self.main), &main).await;
         assert_eq!(status, 201, "{reply}");
@@ -107,7 +142,7 @@ impl World {
             let profile = &child.profile;
             let body = json!({
                 "name": profile.name, "role": "child", "parent_account_id": self.main,
-                "access_token": profile.token, "settings": profile.settings(wanted),
+                "access_token": profile.token, "settings": profile.settings(self.book.of("productfolder")[0].id, &self.head),
             });
             let (status, reply) = self.gateway.admin("PUT", &account_path(child.account), &body).await;
             assert_eq!(status, 201, "{reply}");
@@ -171,6 +206,7 @@ fn rules(rng: &mut StdRng) -> Rules {
         components_are_replaced: coin(),
         fill_ean13: coin(),
         fill_unique_code: coin(),
+        use_recycle_bin: coin(),
         ..Rules::default()
     }
 }
@@ -207,5 +243,6 @@ fn child(sim: &Simulator, profile: Profile) -> Child {
         }
     }
     let note = add_attribute(sim, account, CHILD_NOTE, "string", dictionary);
-    Child { account, profile, note }
+    profiles::furnish(sim, account, profile.name);
+    Child { account, profile, note, is_changed: false }
 }

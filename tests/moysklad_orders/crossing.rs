@@ -204,3 +204,29 @@ async fn a_foreign_currency_is_mains_of_the_same_code_and_one_that_main_lacks_fa
     assert!(error.as_str().unwrap().contains("main has no currency KZT"), "{error}");
     assert_eq!(shop.orders().len(), 1);
 }
+
+#[tokio::test]
+async fn a_line_keeps_its_package_when_the_product_has_got_its_packages_anew() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let packs =
+        |account| json!([{"uom": sim.reference(account, "uom", sim.uom(account, "166")), "quantity": 6}]);
+    let packed = |account| {
+        json!({
+            "name": "Tea", "uom": sim.reference(account, "uom", sim.uom(account, "796")), "packs": packs(account),
+        })
+    };
+    let (tea, own_tea) = shop.goods("product", packed(*main), packed(*child)).await;
+    let pack = sim.entity(*child, own_tea, &[]).unwrap()["packs"][0]["id"].clone();
+    let line = json!({"quantity": 1, "price": 100, "pack": {"id": pack}});
+    let order =
+        shop.create("customerorder", shop.document(json!([shop.line("product", own_tea, line)]), json!({})));
+    shop.settle().await;
+    sim.edit(*child, own_tea, json!({"packs": packs(*child)}));
+    assert_ne!(sim.entity(*child, own_tea, &[]).unwrap()["packs"][0]["id"], pack);
+    sim.edit_in(*child, "customerorder", order, json!({"description": "once more"}));
+    shop.settle().await;
+    let copy = shop.order();
+    assert!(copy["description"].as_str().unwrap().ends_with("once more"), "{copy}");
+    assert_eq!(rows(&copy)[0]["pack"]["id"], sim.entity(*main, tea, &[]).unwrap()["packs"][0]["id"]);
+}

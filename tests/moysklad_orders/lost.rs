@@ -1,6 +1,7 @@
 //! Documents whose webhooks were lost, or came while nobody listened.
 
 use super::{ORIGIN, Shop, id, rows};
+use crate::support::moysklad::Weather;
 use crate::support::observe::{counts, emitted};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -61,6 +62,25 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
     let told = emitted(&shop.gateway, &new.to_string()).await;
     assert_eq!(told, counts(&[("sales_order.created", 1)]), "found, and told");
     assert_eq!(emitted(&shop.gateway, &deleted.to_string()).await["sales_order.cancelled"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sweep_told_of_is_not_told_again_by_a_webhook_that_comes_late() {
+    let shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    shop.settle().await;
+    shop.sim.weather(Weather { delay: Duration::from_secs(6), ..Weather::default() });
+    let order = order(&shop, tea, 1);
+    let product = shop.sim.create_in(shop.main, "product", json!({"name": "Coffee"}));
+    let told = counts(&[("sales_order.created", 1)]);
+    crate::support::wait::until("a sweep to tell of the order", Duration::from_secs(5), || async {
+        (emitted(&shop.gateway, &order.to_string()).await == told).then_some(())
+    })
+    .await;
+    assert!(!shop.sim.is_quiet(), "its webhook is still under way");
+    shop.settle().await;
+    assert_eq!(emitted(&shop.gateway, &order.to_string()).await, told);
+    assert_eq!(emitted(&shop.gateway, &product.to_string()).await, counts(&[("product.created", 1)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

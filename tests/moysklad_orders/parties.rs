@@ -95,3 +95,22 @@ async fn two_of_main_that_fit_are_a_question_for_a_person() {
     assert!(error.contains("2 counterparties of main have the same inn"), "{error}");
     assert!(!error.contains("7701234567") && shop.orders().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_orders_that_bring_the_same_company_at_once_make_it_once() {
+    let shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    // Both have searched before either makes it.
+    shop.sim.latency(shop.main, std::time::Duration::from_millis(300));
+    for name in ["Romashka", "OOO Romashka"] {
+        let company = json!({"name": name, "companyType": "legal", "inn": "7701234567"});
+        let company = shop.sim.create_in(shop.child, "counterparty", company);
+        let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
+        let agent = json!({"agent": shop.sim.reference(shop.child, "counterparty", company)});
+        shop.create("customerorder", shop.document(lines, agent));
+    }
+    shop.settle().await;
+    let agents: Vec<String> = shop.orders().iter().map(|order| target(&order["agent"])).collect();
+    assert_eq!(agents.len(), 2);
+    assert_eq!(agents[0], agents[1]);
+}

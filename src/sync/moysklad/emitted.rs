@@ -17,8 +17,8 @@
 //! in them. Where main's copy of a child's order is confirmed or cancelled, `copy_of` names that order. Stock
 //! events hold quantities beside.
 //!
-//! Each is told once: by the change in the account's audit where several webhooks tell of it, and what a sweep finds is
-//! told only if no webhook did before.
+//! Each is told once: that something was made or deleted, for it is that once; else by the change in the account's audit
+//! where several webhooks tell of it, and what a sweep finds is told only if no webhook did before.
 
 mod orders;
 mod stock;
@@ -190,7 +190,11 @@ impl Source {
         subject: &str,
         data: Value,
     ) -> QueryResult<bool> {
-        let once_for = self.change.map(|change| format!("{change}/{subject}"));
+        let once_for = match event_type.rsplit_once('.') {
+            // A sweep may be earlier than the webhook, and its event is another one.
+            Some((_, "created" | "deleted")) => Some(subject.to_owned()),
+            _ => self.change.map(|change| format!("{change}/{subject}")),
+        };
         let emission = Emission {
             event_type,
             subject,

@@ -27,15 +27,18 @@ pub(super) async fn words(
             wanted.entry(item).or_default().insert(*pack);
         }
     }
+    let shown: Vec<&Value> = positions.iter().filter_map(|position| position.get("pack")).collect();
     let mut packs = BTreeMap::new();
     if !wanted.is_empty() {
-        let (theirs, ours) =
+        let (metadata, ours) =
             tokio::try_join!(cx.metadata.younger_than(FRESH, child), cx.metadata.younger_than(FRESH, main))?;
         for (item, wanted) in wanted {
-            let (theirs, ours) = tokio::try_join!(
-                packages(child, &item.0, item.1, &theirs),
+            let (mut theirs, ours) = tokio::try_join!(
+                packages(child, &item.0, item.1, &metadata),
                 packages(main, &item.0, items[item], &ours)
             )?;
+            // A line keeps its package when the product has it no more, or by another id.
+            theirs.extend(shown.iter().filter_map(|pack| package(pack, &metadata)));
             for pack in wanted {
                 if let Some(found) = same(&theirs, &ours, pack) {
                     packs.insert((item.clone(), pack), found);
@@ -71,13 +74,14 @@ async fn packages(
 }
 
 fn read(product: &Value, metadata: &Metadata) -> Vec<Package> {
-    let package = |pack: &Value| {
-        let unit = metadata.uom_name(&pack["uom"])?;
-        let unit = unit.code.unwrap_or(unit.name);
-        let content = decimal(&pack["quantity"])?.normalize().to_string();
-        Some((uuid(&pack["id"])?, (unit, content)))
-    };
-    product["packs"].as_array().into_iter().flatten().filter_map(package).collect()
+    product["packs"].as_array().into_iter().flatten().filter_map(|pack| package(pack, metadata)).collect()
+}
+
+fn package(pack: &Value, metadata: &Metadata) -> Option<Package> {
+    let unit = metadata.uom_name(&pack["uom"])?;
+    let unit = unit.code.unwrap_or(unit.name);
+    let content = decimal(&pack["quantity"])?.normalize().to_string();
+    Some((uuid(&pack["id"])?, (unit, content)))
 }
 
 /// The variant's own packages before its product's.

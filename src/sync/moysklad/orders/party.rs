@@ -1,7 +1,8 @@
 //! Whose order it is in main: always the same stand-in, or the counterparty that the child's is.
 //!
 //! A counterparty is recognized by its INN (and KPP, where both sides tell it), a person by telephone or e-mail; one that
-//! main does not know is made. Two that fit are a question for a person.
+//! main does not know is made, once, also where the orders of two children bring it at the same moment. Two that fit are a
+//! question for a person.
 
 use super::super::api::{AccountApi, ApiError, id_of, id_of_entity};
 use super::super::mappings;
@@ -153,10 +154,23 @@ async fn create(main: &AccountApi, source: Source, id: Uuid, party: &Value) -> R
         .filter_map(|name| Some(((*name).to_owned(), party.get(*name)?.clone())))
         .filter(|(_, value)| value.as_str().is_some_and(|text| !text.is_empty()))
         .collect();
-    body.insert("syncId".to_owned(), super::sync_id(source.child_account, id).to_string().into());
-    let created =
-        main.create("POST /entity/counterparty", "/entity/counterparty", &Value::Object(body)).await?;
-    id_of_entity(&created)
+    let own = super::sync_id(source.child_account, id);
+    if let Some((name, value)) = criteria(party).into_iter().next() {
+        let kpp = party["kpp"].as_str().filter(|_| name == "inn").unwrap_or_default();
+        let text = format!("{} {name} {} {kpp}", source.main_account, value.to_lowercase());
+        body.insert("syncId".to_owned(), Uuid::new_v5(&super::NAMESPACE, text.as_bytes()).to_string().into());
+        let made = post(main, &body).await?;
+        // The one that was made of it may be another one by now.
+        if is_same(name, &made, party) {
+            return id_of_entity(&made);
+        }
+    }
+    body.insert("syncId".to_owned(), own.to_string().into());
+    id_of_entity(&post(main, &body).await?)
+}
+
+async fn post(main: &AccountApi, body: &Map<String, Value>) -> Result<Value, ApiError> {
+    main.create("POST /entity/counterparty", "/entity/counterparty", &Value::Object(body.clone())).await
 }
 
 fn give_up(text: &str) -> ApiError {
