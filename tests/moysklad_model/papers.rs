@@ -183,9 +183,7 @@ impl Paper<'_> {
         let waits = has(&self.stuck.held, "cannot cross over") && !(lacking.is_empty() && unsure.is_empty());
         // What was put into main's bin is somebody's there.
         let in_bin = self.sheet.was_deleted && has(&self.stuck.failed, "in the bin");
-        // Main has deleted it while the order was on its way, and what says so to the child came too late for five tries.
-        let is_late = !lacking.is_empty() && has(&self.stuck.failed, "code 1021");
-        waits || is_late || in_bin || is_foreign && has(&self.stuck.failed, "main has no currency")
+        waits || in_bin || is_foreign && has(&self.stuck.failed, "main has no currency")
     }
 
     /// Deleted in the child: main's copy, if there was one, says so and does not count.

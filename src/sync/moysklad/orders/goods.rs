@@ -1,13 +1,18 @@
 //! What a child's lines sell, in main's words: goods by their mappings, packages by their unit and content.
 
 use super::super::api::{AccountApi, ApiError, id_of};
+use super::super::catalog::{self, News};
 use super::super::metadata::{FRESH, Metadata};
+use super::super::notice::Action;
+use super::super::reconcile;
+use super::super::settings::EntityKind;
 use super::super::work::{Work, broken};
 use super::amounts::decimal;
 use super::lines::{self, Item, Words};
 use super::store::{self, Source};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Looks up what these lines sell.
@@ -47,6 +52,40 @@ pub(super) async fn words(
         }
     }
     Ok(Words { items, packs })
+}
+
+/// Those that main has no more, whatever was told of it: the child's catalogue is told now.
+pub(super) async fn gone(
+    cx: &Work,
+    source: Source,
+    main: &AccountApi,
+    items: &BTreeMap<Item, Uuid>,
+) -> Result<BTreeSet<Item>, ApiError> {
+    let mut by_kind: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
+    for ((kind, _), id) in items {
+        by_kind.entry(kind).or_default().push(*id);
+    }
+    let mut gone = BTreeSet::new();
+    for (kind, ids) in by_kind {
+        let there = reconcile::there(main, kind, &ids).await?;
+        let main_ids: Vec<Uuid> = ids.into_iter().filter(|id| !there.contains(id)).collect();
+        let (Some(kind), false) = (EntityKind::parse(kind), main_ids.is_empty()) else { continue };
+        let news = News {
+            main: source.main_account,
+            children: &[source.child_account],
+            kind,
+            main_ids: &main_ids,
+            operation: Action::Delete.as_str(),
+            updated_fields: None,
+            event: None,
+            delay: Duration::ZERO,
+        };
+        let attempts = cx.settings.worker.max_attempts;
+        catalog::enqueue(&mut *cx.conn().await?, &news, attempts).await.map_err(broken)?;
+        let is_gone = |(item, id): (&Item, &Uuid)| main_ids.contains(id).then(|| item.clone());
+        gone.extend(items.iter().filter_map(is_gone));
+    }
+    Ok(gone)
 }
 
 /// A package: id, and what is the same in every account (code or name of its unit, how much it holds).

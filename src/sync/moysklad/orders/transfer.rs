@@ -10,7 +10,7 @@ use super::super::work::{Work, broken};
 use super::amounts::{self, Vat};
 use super::diff;
 use super::header::{self, Header, Parties};
-use super::lines::{self, Wanted};
+use super::lines::{self, Missing, Wanted};
 use super::log::{Entry, Log};
 use super::read::{self, Document, PAGE};
 use super::step::Step;
@@ -98,7 +98,14 @@ impl Transfer<'_> {
             Err(ApiError::NotFound(text)) => {
                 party::forget(self.cx, self.source, target.agent).await?;
                 self.cx.metadata.younger_than(Duration::ZERO, &self.main).await?;
-                return Err(HandlerError::Retry(text).into());
+                let gone = goods::gone(self.cx, self.source, &self.main, &words.items).await?;
+                if gone.is_empty() {
+                    return Err(HandlerError::Retry(text).into());
+                }
+                let sells = |line: &&Value| lines::item(line).is_some_and(|(item, _)| gone.contains(&item));
+                let (lines, of) = (document.lines.iter().filter(sells).count(), document.lines.len());
+                let missing = Missing { lines, of, items: gone, packs: BTreeSet::new() };
+                return Err(held::hold(self.cx, task, &missing).await?.into());
             }
             done => done?,
         };

@@ -4,6 +4,7 @@ use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{AccountApi, ApiError};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -126,6 +127,19 @@ pub(super) async fn among(api: &AccountApi, kind: &str, ids: &[Uuid]) -> Result<
         return Err(HandlerError::Retry(text).into());
     }
     Ok(entries(list.rows))
+}
+
+/// Those of these ids that are there, archived ones too, however many are asked for.
+pub(in crate::sync::moysklad) async fn there(
+    api: &AccountApi,
+    kind: &str,
+    ids: &[Uuid],
+) -> Result<BTreeSet<Uuid>, ApiError> {
+    let mut there = BTreeSet::new();
+    for some in ids.chunks(IDS) {
+        there.extend(among(api, kind, some).await?.into_iter().map(|entry| entry.id));
+    }
+    Ok(there)
 }
 
 /// Asks again where an account is busy. Who looks for what was lost has time, and a sweep that ended at the first wait

@@ -13,6 +13,7 @@ mod sweep;
 mod told;
 mod watch;
 
+pub(super) use listing::there;
 pub(super) use schedule::trouble;
 
 pub use import::{Import, ImportError, Progress};
