@@ -34,9 +34,12 @@ async fn an_order_for_goods_that_main_has_deleted_is_held_until_main_has_them_ag
         sim.weather(Weather::default());
         shop.settle().await;
         order(&shop, sold);
-        let held = "held: 1 of 1 lines cannot cross over";
-        let is_held = |task: &Value| task["error"].as_str().is_some_and(|error| error.starts_with(held));
-        shop.task_when("the order to be held", is_held).await;
+        wait::until("the order to be held", Duration::from_secs(20), || async {
+            let tasks = listed(&shop, "held").await;
+            let error = tasks.first()?["error"].as_str()?;
+            error.starts_with("held: 1 of 1 lines cannot cross over").then_some(())
+        })
+        .await;
 
         sim.create_in(*main, "product", tea);
         shop.settle().await;
