@@ -5,15 +5,14 @@
 
 use super::changes::{self, Change};
 use super::dependencies::Obstacle;
-use super::finish::Report;
-use super::routes::{path, path_of, routes};
+use super::report::Report;
 use super::settle::Unsettled;
 use super::strategy::Strategy;
 use super::task;
 use crate::queue::{HandlerError, Outcome};
-use crate::sync::moysklad::api::{AccountApi, ApiError, id_of_entity};
+use crate::sync::moysklad::api::{AccountApi, ApiError};
 use crate::sync::moysklad::images;
-use crate::sync::moysklad::mappings::{self, Key, Mapping};
+use crate::sync::moysklad::mappings::Mapping;
 use crate::sync::moysklad::metadata::FRESH;
 use crate::sync::moysklad::product::Projection;
 use crate::sync::moysklad::settings::{CatalogSettings, ChildSettings, EntityKind};
@@ -306,76 +305,6 @@ impl Drain<'_> {
             .await?;
         }
         Ok(())
-    }
-
-    async fn read(&self, kind: EntityKind, ids: &[Uuid]) -> Result<HashMap<Uuid, Value>, ApiError> {
-        let expand = match kind {
-            EntityKind::Variant => Some(("expand", "product".to_owned())),
-            EntityKind::Bundle => Some(("expand", "components".to_owned())),
-            _ => None,
-        };
-        if let [id] = ids {
-            let query: Vec<_> = expand.into_iter().collect();
-            return match self.main.get(routes(kind).read, &path_of(kind, *id), &query).await {
-                Err(ApiError::NotFound(_)) => Ok(HashMap::new()),
-                entity => {
-                    let entity = entity?;
-                    self.main.check_owner(&entity)?;
-                    Ok(HashMap::from([(*id, entity)]))
-                }
-            };
-        }
-        let mut filter: Vec<String> = ids.iter().map(|id| format!("id={id}")).collect();
-        if kind != EntityKind::Productfolder {
-            // Whether it hides archived ones from a list of ids is not certain.
-            filter.extend(["archived=true".to_owned(), "archived=false".to_owned()]);
-        }
-        let mut query = vec![("filter", filter.join(";")), ("limit", AT_ONCE.to_string())];
-        query.extend(expand);
-        let rows = self.rows(&self.main, kind, &query).await?;
-        rows.into_iter().map(|row| Ok((id_of_entity(&row)?, row))).collect()
-    }
-
-    /// The rows of a list.
-    pub(super) async fn rows(
-        &self,
-        api: &AccountApi,
-        kind: EntityKind,
-        query: &[(&'static str, String)],
-    ) -> Result<Vec<Value>, ApiError> {
-        let route = routes(kind).list;
-        match api.get(route, &path(kind), query).await?["rows"].take() {
-            Value::Array(rows) => {
-                rows.first().map_or(Ok(()), |row| api.check_owner(row))?;
-                Ok(rows)
-            }
-            _ => Err(HandlerError::Retry(format!("moysklad: {route} gave no rows")).into()),
-        }
-    }
-
-    pub(super) async fn mappings(
-        &self,
-        kind: EntityKind,
-        ids: &[Uuid],
-    ) -> Result<HashMap<Uuid, Mapping>, ApiError> {
-        let (main, child) = (self.pair.main_id(), self.pair.child_id());
-        let mut conn = self.cx.conn().await?;
-        mappings::find_many(&mut conn, main, child, kind.keyword(), ids).await.map_err(broken)
-    }
-
-    pub(super) fn key(&self, kind: EntityKind, main_id: Uuid) -> Key {
-        Key {
-            main_account: self.pair.main_id(),
-            child_account: self.pair.child_id(),
-            entity_type: kind.keyword(),
-            main_id,
-        }
-    }
-
-    /// Reads and writes of this run.
-    pub(super) fn calls(&self) -> (u32, u32) {
-        let ((r1, w1), (r2, w2)) = (self.main.counts(), self.child.counts());
-        (r1 + r2, w1 + w2)
     }
 }
 
