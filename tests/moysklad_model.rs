@@ -5,7 +5,8 @@
 //! What is edited, how the accounts are set and which children there are follows from a seed, which a failure prints:
 //! `HOOKGATE_MODEL_SEED=17 scripts/test.sh --test blackbox moysklad_model` makes the same edits in the same order.
 //! What befalls which request, and how far the sync is when an edit comes, depends on the machine's timing and may
-//! differ from run to run. `HOOKGATE_MODEL_EDITS` and `HOOKGATE_MODEL_CHILDREN` make a run larger.
+//! differ from run to run. `HOOKGATE_MODEL_EDITS` and `HOOKGATE_MODEL_CHILDREN` make a run larger;
+//! with `HOOKGATE_MODEL_CATALOG=1` only the catalogue is edited.
 
 mod book;
 mod calm;

@@ -40,11 +40,12 @@ async fn run(seed: u64, size: Size) {
     let (mut world, mut rng) = World::start(seed, size).await;
     // Of every second run.
     let crash = rng.random_range(1..2 * size.edits);
+    let catalog_only = setting::<u8>("HOOKGATE_MODEL_CATALOG").is_some_and(|flag| flag > 0);
     let takes_all: Vec<bool> =
         world.children.iter().map(|child| child.profile.filter == Filter::None).collect();
     while world.log.len() < size.edits {
-        let draw = Draw { rng: &mut rng, book: &mut world.book, takes_all: takes_all.clone() };
-        let edits = { draw }.next();
+        let (takes_all, book) = (takes_all.clone(), &mut world.book);
+        let edits = Draw { rng: &mut rng, book, takes_all, catalog_only }.next();
         let pause = rng.random_range(0..60);
         for edit in edits {
             match edit {

@@ -16,13 +16,16 @@ pub struct Draw<'a> {
     pub book: &'a mut Book,
     /// Whether each child takes whatever main has.
     pub takes_all: Vec<bool>,
+    /// Neither documents nor settings are touched.
+    pub catalog_only: bool,
 }
 
 impl Draw<'_> {
     /// The next edits: one, or two that belong together.
     pub fn next(&mut self) -> Vec<Edit> {
         let kind = self.kind();
-        match self.rng.random_range(0..175) {
+        let all = if self.catalog_only { 98 } else { 175 };
+        match self.rng.random_range(0..all) {
             0..30 => self.create(kind),
             30..62 => self.update(kind, 1),
             62..66 => {

@@ -125,7 +125,7 @@ impl World {
             [("productfolder", 1), ("product", 8), ("service", 2), ("variant", 4), ("bundle", 2)]
         {
             for _ in 0..count {
-                let draw = Draw { rng, book: &mut self.book, takes_all: Vec::new() };
+                let draw = Draw { rng, book: &mut self.book, takes_all: Vec::new(), catalog_only: false };
                 let edits = { draw }.create(kind);
                 for edit in edits {
                     self.apply(edit);
