@@ -267,7 +267,7 @@ async fn a_start_right_after_the_server_was_killed_recovers() {
     // A process of the killed server that does not notice: it holds the shared memory while it computes.
     let mut busy = connect(&cluster).await;
     let busy = tokio::spawn(async move {
-        let _ = busy.batch_execute("SELECT count(*) FROM generate_series(1, 30000000)").await;
+        let _ = busy.batch_execute("SELECT count(*) FROM generate_series(1, 10000000)").await;
     });
     wait::until("the query to run", SOON, || async {
         (ask(&cluster, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series%'").await
