@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// How long a `serve` is waited for that holds the data directory: it may be about to end, or have let go while a program that
+/// it is just starting still holds a copy of its lock.
+const SERVE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a command may start or stop the server before a `serve` gives up.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// How long a command waits for a server that others start: longer than a start may take.
@@ -116,7 +119,7 @@ async fn own(place: &Place) -> Result<Role, EmbeddedError> {
     let lock = loop {
         match lock::attempt(&place.data_dir, Kind::Serve)? {
             Attempt::Held(lock) => break lock,
-            Attempt::Busy(Some(Holder { kind: Kind::Serve, pid })) => {
+            Attempt::Busy(Some(Holder { kind: Kind::Serve, pid })) if begin.elapsed() > SERVE_LIMIT => {
                 return Err(EmbeddedError::InUse { data_dir: place.data_dir.clone(), pid });
             }
             Attempt::Busy(holder) if begin.elapsed() > COMMAND_LIMIT => return Err(busy(place, holder)),
