@@ -91,12 +91,14 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         unwanted: HashMap::new(),
         called: HashSet::new(),
     };
-    let result = drain.all(due).await;
+    let result = match drain.all(due).await {
+        Ok(()) => drain.settle_passing().await,
+        cut_off => cut_off,
+    };
     let (main, child) = (pair.main_id(), pair.child_id());
     drain.flush().await?;
     drain.schedule_images().await?;
     result?;
-    drain.settle_passing().await?;
     // A failure that may pass and that all have ends here: this task runs again and takes up what is left.
     let outcome = match drain.report.outcome(drain.calls()) {
         Err(error @ HandlerError::Retry(_)) => return Err(error.into()),

@@ -3,7 +3,6 @@
 use super::super::api::{AccountApi, ApiError, id_of};
 use super::super::catalog::{self, News};
 use super::super::metadata::{FRESH, Metadata};
-use super::super::notice::Action;
 use super::super::reconcile;
 use super::super::settings::EntityKind;
 use super::super::work::{Work, broken};
@@ -75,7 +74,8 @@ pub(super) async fn gone(
             children: &[source.child_account],
             kind,
             main_ids: &main_ids,
-            operation: Action::Delete.as_str(),
+            // Nobody said that they were deleted: should main show much less at once, they stay.
+            operation: "follow",
             updated_fields: None,
             event: None,
             delay: Duration::ZERO,
