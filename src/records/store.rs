@@ -115,13 +115,21 @@ pub async fn report(
     conn: &mut AsyncPgConnection,
     now: DateTime<Utc>,
 ) -> QueryResult<BTreeMap<String, Report>> {
+    // One snapshot, or counts stored between the two reads show the requests and not the secret that proved them.
+    let mut read = conn.build_transaction().read_only().repeatable_read();
+    let (uses, hours): (Vec<UseRow>, Vec<HourRow>) = read
+        .run(async |conn| {
+            Ok::<_, diesel::result::Error>((
+                provider_secret_uses::table.load(conn).await?,
+                provider_hours::table.load(conn).await?,
+            ))
+        })
+        .await?;
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
-    let uses: Vec<UseRow> = provider_secret_uses::table.load(conn).await?;
     for (provider, id, uses, first, last) in uses {
         reports.entry(provider).or_default().secrets.insert(id, (uses, first, last));
     }
     let since = now - TimeDelta::hours(24);
-    let hours: Vec<HourRow> = provider_hours::table.load(conn).await?;
     for (provider, hour, proven, unproven, unreadable, events, last_event_at) in hours {
         let report = reports.entry(provider).or_default();
         report.last_event_at = report.last_event_at.max(last_event_at);
