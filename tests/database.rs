@@ -1,5 +1,7 @@
 //! The schema: migrations both ways, agreement with the code, the rule about foreign keys.
 
+mod silence;
+
 use crate::support::gateway::{Gateway, TestDatabase};
 use diesel::QueryableByName;
 use diesel::sql_query;

@@ -8,4 +8,4 @@ pub mod schema;
 mod tls;
 
 pub use migrate::{MigrateError, pending, revert_all, run as migrate};
-pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind, ping};
+pub use pool::{Database, Pool, PoolError, PooledConnection, connect_one, error_kind, ping, within};

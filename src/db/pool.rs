@@ -2,7 +2,8 @@
 
 use super::tls;
 use crate::config::Store;
-use diesel::{ConnectionError, ConnectionResult};
+use diesel::result::{DatabaseErrorKind, Error::DatabaseError};
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::deadpool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
@@ -87,6 +88,14 @@ const POOLED: &str = "SET application_name = 'hookgate'; SET statement_timeout =
 /// failover, the kernel would otherwise tell after a quarter of an hour.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// Runs `query` for at most `limit`. The server's own `statement_timeout` does not help where the server is frozen, or a
+/// proxy in front of it has lost it. After the error the connection must be dropped: the answer may still come.
+pub async fn within<T>(limit: Duration, query: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
+    let late =
+        || DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new("no answer in time".to_owned()));
+    tokio::time::timeout(limit, query).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Connects once. TLS is used where [`tls::Wish`] finds that the URL asks for it.
 pub async fn connect_one(url: &SecretString) -> ConnectionResult<AsyncPgConnection> {
     let wish = tls::Wish::of(url);
@@ -98,6 +107,10 @@ pub async fn connect_one(url: &SecretString) -> ConnectionResult<AsyncPgConnecti
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(SILENCE);
+    }
+    // A server that vanishes after it has taken a query leaves nothing unacknowledged; only asking finds that out.
+    if config.get_keepalives_idle() > SILENCE {
+        config.keepalives_idle(SILENCE).keepalives_interval(SILENCE / 5);
     }
     if config.get_ssl_mode() == SslMode::Require {
         let connector = MakeRustlsConnect::new(wish.client_config()?);

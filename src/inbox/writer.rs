@@ -5,7 +5,7 @@
 
 use super::insert;
 use super::model::{NewEvent, Receipt, Status};
-use crate::db::Database;
+use crate::db::{self, Database};
 use crate::queue::{Pressure, Waker};
 use diesel_async::AsyncPgConnection;
 use std::sync::Arc;
@@ -193,7 +193,9 @@ impl Writer {
     async fn store(&mut self, batch: &[Request]) -> Result<Vec<Receipt>, Failure> {
         let Some(conn) = self.conn.as_mut() else { return Err(Failure::Connection) };
         let events: Vec<&NewEvent> = batch.iter().flat_map(|request| &request.events).collect();
-        match insert::insert(conn, &events, self.settings.max_attempts).await {
+        // Nobody waits for it any longer.
+        let patience = self.settings.patience;
+        match db::within(patience, insert::insert(conn, &events, self.settings.max_attempts)).await {
             Ok(fresh) => {
                 if events.iter().any(|event| event.status == Status::Received && fresh.contains(&event.id)) {
                     self.waker.wake();
@@ -201,7 +203,7 @@ impl Writer {
                 Ok(batch.iter().map(|request| insert::receipt(&request.events, &fresh)).collect())
             }
             Err(error) => {
-                let kind = crate::db::error_kind(&error);
+                let kind = db::error_kind(&error);
                 if insert::is_about_data(&error) {
                     tracing::error!(kind, events = events.len(), "the database refused events");
                     return Err(Failure::Data);

@@ -6,7 +6,7 @@
 use super::running::Running;
 use super::table::{self, Ending, Head};
 use super::{Backoff, Claimed as _, HandlerError, Outcome, Pressure, QueueTable, Waker};
-use crate::db::Database;
+use crate::db::{Database, error_kind, within};
 use chrono::Utc;
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
@@ -55,6 +55,8 @@ const GATHER: Duration = Duration::from_millis(10);
 const HEAD: Duration = Duration::from_millis(250);
 /// Looking for it takes long where vacuum cannot keep up; this many times as long it is left alone then.
 const HEAD_SHARE: u32 = 20;
+/// A database that is only slow is not left for another connection to the same one, however short the lease.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Endings written by one statement.
 const FINISH_BATCH: usize = 256;
 
@@ -79,6 +81,11 @@ impl<T: QueueTable> Engine<T> {
     pub fn yielding_to(mut self, pressure: Pressure) -> Self {
         self.pressure = pressure;
         self
+    }
+
+    /// How long the database may take to answer: what is held here is others' by then.
+    fn patience(&self) -> Duration {
+        self.settings.lease.max(PATIENCE)
     }
 
     /// How many rows may be in work now.
@@ -108,7 +115,7 @@ impl<T: QueueTable> Engine<T> {
             let error = match self.database.connect(SETUP).await {
                 Ok(mut conn) => match self.work(&mut conn, &mut state, &mut ended, &stop).await {
                     Ok(()) => break,
-                    Err(error) => crate::db::error_kind(&error),
+                    Err(error) => error_kind(&error),
                 },
                 Err(_) => "cannot connect",
             };
@@ -188,10 +195,11 @@ impl<T: QueueTable> Engine<T> {
         }
         let now = Instant::now();
         if state.look_for_head <= now {
-            state.head = table::head::<T>(conn).await?;
+            state.head = within(self.patience(), table::head::<T>(conn)).await?;
             state.look_for_head = Instant::now() + HEAD.max(now.elapsed() * HEAD_SHARE);
         }
-        let rows = table::claim::<T>(conn, self.owner, self.settings.lease, free, state.head).await?;
+        let claim = table::claim::<T>(conn, self.owner, self.settings.lease, free, state.head);
+        let rows = within(self.patience(), claim).await?;
         let full = rows.len() == free;
         state.backlog = full;
         for row in rows {
@@ -226,7 +234,8 @@ impl<T: QueueTable> Engine<T> {
         }
         while !state.unwritten.is_empty() {
             let count = state.unwritten.len().min(FINISH_BATCH);
-            let written = table::finish::<T>(conn, self.owner, &state.unwritten[..count]).await?;
+            let endings = table::finish::<T>(conn, self.owner, &state.unwritten[..count]);
+            let written = within(self.patience(), endings).await?;
             if written.len() < count {
                 let lost = count - written.len();
                 tracing::warn!(
@@ -245,13 +254,14 @@ impl<T: QueueTable> Engine<T> {
     async fn keep_leases(&self, conn: &mut AsyncPgConnection, state: &mut State) -> QueryResult<()> {
         let ids = state.running.ids();
         if !ids.is_empty() {
-            let held = table::heartbeat::<T>(conn, self.owner, self.settings.lease, &ids).await?;
+            let beat = table::heartbeat::<T>(conn, self.owner, self.settings.lease, &ids);
+            let held = within(self.patience(), beat).await?;
             let lost = state.running.stop_unless_held(&ids, &held);
             if lost > 0 {
                 tracing::warn!(queue = T::NAME, lost, "leases were lost; their work was stopped");
             }
         }
-        let back = table::take_back_expired::<T>(conn).await?;
+        let back = within(self.patience(), table::take_back_expired::<T>(conn)).await?;
         if back > 0 {
             tracing::warn!(queue = T::NAME, rows = back, "took back the work of a dead worker");
             self.waker.wake_here();
@@ -280,7 +290,7 @@ impl<T: QueueTable> Engine<T> {
         }
         let left = state.running.stop_all();
         if !left.is_empty() {
-            table::release::<T>(conn, self.owner, &left).await?;
+            within(self.patience(), table::release::<T>(conn, self.owner, &left)).await?;
             tracing::warn!(queue = T::NAME, rows = left.len(), "gave back work that did not end in time");
         }
         Ok(())
@@ -290,10 +300,13 @@ impl<T: QueueTable> Engine<T> {
 /// An ending that is lost in a database crash is an attempt that runs again, which every job must bear anyway; so this
 /// connection need not wait for the disk.
 ///
+/// A node that is frozen in the middle of a claim holds up the claims of all others, so the server soon ends its transaction.
+///
 /// Its statements begin at the end of an index and take a few rows. Where statistics are missing or old, as after a flood into
 /// an empty table, Postgres would rather sort all that waits for each claim: a hundred times the work.
 const SETUP: &str = "SET application_name = 'hookgate queue'; SET synchronous_commit = off; \
-                     SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET jit = off; SET enable_sort = off; \
+                     SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
+                     SET idle_in_transaction_session_timeout = '5s'; SET jit = off; SET enable_sort = off; \
                      SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
                      SET enable_mergejoin = off";
 

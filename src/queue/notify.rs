@@ -8,11 +8,13 @@ use crate::db::Database;
 use diesel_async::SimpleAsyncConnection as _;
 use futures_util::StreamExt as _;
 use std::time::Duration;
+use tokio::time::timeout;
 
 const CHANNEL: &str = "hookgate";
 /// Wake-ups of one queue within this time share one NOTIFY.
 const GATHER: Duration = Duration::from_millis(20);
 const RECONNECT: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tells other nodes of new work until the process ends.
 pub async fn announce(database: Database, wakers: Vec<Waker>) {
@@ -29,7 +31,7 @@ async fn announce_one(database: Database, waker: Waker) {
         };
         loop {
             waker.to_announce().await;
-            if conn.batch_execute(&sql).await.is_err() {
+            if !matches!(timeout(PATIENCE, conn.batch_execute(&sql)).await, Ok(Ok(()))) {
                 break;
             }
             tokio::time::sleep(GATHER).await;

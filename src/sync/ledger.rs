@@ -14,7 +14,9 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Most findings of one transaction.
 const BATCH: usize = 256;
@@ -117,6 +119,9 @@ const SETUP: &str = "SET application_name = 'hookgate ledger'; SET synchronous_c
                      SET enable_mergejoin = off; SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
                      SET idle_in_transaction_session_timeout = '30s'";
 
+/// One transaction; more than the server gives one of its statements.
+const PATIENCE: Duration = Duration::from_secs(35);
+
 /// Why nothing of a batch was written.
 enum Failure {
     /// One of several may be the reason.
@@ -180,7 +185,11 @@ impl Writer {
             };
             let writing = conn.transaction(async |conn| write(conn, entries).await);
             // A panic is a defect that one entry shows; it must not end the writing of all others.
-            let Ok(result) = AssertUnwindSafe(writing).catch_unwind().await else {
+            let Ok(result) = timeout(PATIENCE, AssertUnwindSafe(writing).catch_unwind()).await else {
+                self.conn = None;
+                return Err(Failure::Database("no answer in time"));
+            };
+            let Ok(result) = result else {
                 self.conn = None;
                 let text = "writing what was found panicked; the process's log has the place";
                 return Err(Failure::Content(HandlerError::Retry(text.to_owned())));
