@@ -27,9 +27,11 @@ async fn a_token_is_renewed_before_its_end_and_once_when_it_is_refused() {
         tell(&gateway, &event_id, "PAYMENT.CAPTURE.COMPLETED", "capture", "CAP1").await;
         completed(&gateway, &event_id).await;
     };
-    paypal.state().token_life = Duration::from_secs(1);
+    // Its last tenth is enough for a request that is on its way when it begins.
+    paypal.state().token_life = Duration::from_secs(5);
     tell_next(0).await;
-    wait::until("the token's end", Duration::from_secs(5), || async {
+    paypal.state().token_life = Duration::from_secs(3600);
+    wait::until("the token's end", Duration::from_secs(60), || async {
         let number = paypal.state().gets.len();
         tell_next(number).await;
         (paypal.state().tokens_made >= 2).then_some(())
@@ -37,7 +39,6 @@ async fn a_token_is_renewed_before_its_end_and_once_when_it_is_refused() {
     .await;
     assert!(paypal.state().gets.iter().all(|get| get.1 == 200), "renewed in time: {:?}", paypal.state().gets);
     // A token that ends before its time is refused, and a new one is asked for.
-    paypal.state().token_life = Duration::from_secs(3600);
     paypal.revoke_tokens();
     let made = paypal.state().tokens_made;
     let number = paypal.state().gets.len();
