@@ -79,7 +79,7 @@ impl Gateway {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| ApiError::TokenRefused { account: id, owner: None })?;
         authorization.set_sensitive(true);
-        Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default() })
+        Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default(), urgent: false })
     }
 }
 
@@ -114,6 +114,7 @@ fn policy(settings: &Moysklad) -> Policy {
         per: WINDOW,
         burst,
         parallel: settings.parallel,
+        urgent_slots: 1,
         max_reply: MOST_BYTES,
         thresholds: thresholds(settings.bans),
         told,
@@ -139,6 +140,7 @@ pub(super) struct AccountApi {
     id: Uuid,
     authorization: HeaderValue,
     counts: Arc<Counts>,
+    urgent: bool,
 }
 
 /// Calls that were made through one [`AccountApi`] and its clones.
@@ -149,6 +151,13 @@ struct Counts {
 }
 
 impl AccountApi {
+    /// The same, whose calls go ahead of those of others: somebody waits for what comes of them.
+    #[must_use]
+    pub(super) fn urgent(mut self) -> Self {
+        self.urgent = true;
+        self
+    }
+
     /// Reads and writes so far.
     pub(super) fn counts(&self) -> (u32, u32) {
         (self.counts.reads.load(Ordering::Relaxed), self.counts.writes.load(Ordering::Relaxed))
@@ -328,7 +337,8 @@ impl AccountApi {
         let call = call
             .header(ACCEPT, JSON)
             .header(AUTHORIZATION, self.authorization.clone())
-            .weight(self.gateway.weight);
+            .weight(self.gateway.weight)
+            .urgent(self.urgent);
         let principal = self.id.to_string();
         // Boxed: it is large, and part of every future that makes a call.
         Box::pin(self.gateway.upstream.call(&principal, call)).await

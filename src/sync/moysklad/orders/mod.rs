@@ -63,6 +63,11 @@ pub(super) fn wants(event_type: &str) -> bool {
         .is_some_and(|(kind, action)| kind_of(kind).is_some() && Action::parse(action).is_some())
 }
 
+/// Whether these are documents that may flow.
+pub(super) fn are(keyword: &str) -> bool {
+    kind_of(keyword).is_some()
+}
+
 fn kind_of(keyword: &str) -> Option<DocumentKind> {
     KINDS.into_iter().find(|kind| kind.keyword() == keyword)
 }
@@ -157,7 +162,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
     let settings = settings(&pair.child.account)?.orders;
     let kind = kind_of(&task.entity_type)
         .ok_or_else(|| HandlerError::GiveUp(format!("nothing can transfer a {}", task.entity_type)))?;
-    let (main, child) = (cx.api(&pair.main)?, cx.api(&pair.child)?);
+    let (main, child) = (cx.api(&pair.main)?.urgent(), cx.api(&pair.child)?.urgent());
     if task.operation == STATUS_BACK {
         return status_back::run(task, id, &settings, pair, (&main, &child), cx).await;
     }

@@ -3,6 +3,7 @@
 use super::listing::Entry;
 use crate::inbox::{NewEvent, Status};
 use crate::sync::moysklad::hooks::Action;
+use crate::sync::moysklad::orders;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -72,6 +73,7 @@ impl Search<'_> {
             status: Status::Received,
             error: None,
             second_key: None,
+            urgent: orders::are(kind),
         }
     }
 }
