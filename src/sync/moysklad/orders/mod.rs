@@ -37,6 +37,7 @@ use super::work::{Pair, Work};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
+use diesel_async::AsyncPgConnection;
 pub(super) use outage::wait_out;
 use serde_json::json;
 pub(super) use states::{State, States};
@@ -53,6 +54,10 @@ const KINDS: [DocumentKind; 3] =
 const ORDER: &str = "customerorder";
 /// Bring a child's document to main, as it is now.
 const TRANSFER: &str = "transfer";
+/// Key of a payload: names of the fields that a webhook told to be changed.
+const RECEIVED: &str = "received";
+/// Most names of changed fields that a task keeps.
+const MOST_FIELDS: usize = 100;
 /// Bring the state of main's order to the child's document.
 const STATUS_BACK: &str = "status_back";
 
@@ -87,6 +92,7 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, 
             let cause = Cause {
                 event: Some(notice.event.id),
                 name: notice.event.id.to_string(),
+                received: notice.updated_fields.as_deref(),
                 max_attempts: notice.max_attempts,
             };
             transfer_task(&notice.account, kind, notice.entity_id, &cause).into_iter().collect()
@@ -114,33 +120,56 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, 
 }
 
 /// What has set a task in motion.
-pub(super) struct Cause {
+struct Cause<'a> {
     /// Row id of the event.
-    pub(super) event: Option<Uuid>,
+    event: Option<Uuid>,
     /// Told apart from every other cause: the task is stored once for each.
-    pub(super) name: String,
-    pub(super) max_attempts: i32,
+    name: String,
+    /// Names of the fields that were changed, if that was told.
+    received: Option<&'a [String]>,
+    max_attempts: i32,
 }
 
 /// The task that brings a child's document to main as it is now; `None` for an account that follows no other.
-pub(super) fn transfer_task(
-    child: &Account,
-    kind: DocumentKind,
-    document: Uuid,
-    cause: &Cause,
-) -> Option<NewTask> {
+fn transfer_task(child: &Account, kind: DocumentKind, document: Uuid, cause: &Cause<'_>) -> Option<NewTask> {
+    let received = cause.received.map(|names| &names[..names.len().min(MOST_FIELDS)]);
     Some(NewTask {
         event_id: cause.event,
         account_id: child.parent_account_id?,
         entity_type: kind.keyword(),
         entity_id: document.to_string(),
         operation: TRANSFER,
-        payload: json!({"child_account": child.account_id}),
+        payload: json!({tasks::CHILD_ACCOUNT: child.account_id, RECEIVED: received}),
         dedupe_key: format!("{}/{}/{document}/{TRANSFER}", cause.name, child.account_id),
         max_attempts: cause.max_attempts,
         priority: tasks::ORDERS,
         delay: Duration::ZERO,
     })
+}
+
+/// The task of a child that follows another main account by now: what it has sold goes there. `None`: this is another task,
+/// or there is nobody to follow.
+pub(super) async fn follow(
+    task: &Task,
+    child: &Account,
+    conn: &mut AsyncPgConnection,
+) -> Result<Option<Outcome>, HandlerError> {
+    let (Some(kind), true, Ok(document)) =
+        (kind_of(&task.entity_type), carries(task), task.entity_id.parse::<Uuid>())
+    else {
+        return Ok(None);
+    };
+    let received = log::received(task);
+    let cause = Cause {
+        event: task.event_id,
+        name: format!("task/{}", task.id),
+        received: received.as_deref(),
+        max_attempts: task.max_attempts,
+    };
+    let Some(next) = transfer_task(child, kind, document, &cause) else { return Ok(None) };
+    let parent = next.account_id;
+    tasks::enqueue(conn, &[next]).await?;
+    Ok(Some(Outcome::completed(format!("the account follows {parent} by now: another task brings it there"))))
 }
 
 /// Whether it brings a document to main: what a child has sold waits where other work would be dropped.

@@ -54,8 +54,8 @@ impl Transfer<'_> {
     pub(super) async fn run(&self, task: &Task) -> Result<Outcome, ApiError> {
         let apis = [&self.main, &self.child];
         let log = Log { cx: self.cx, task, source: self.source, apis, started: Instant::now() };
-        if let Some(wait) = held::still(self.cx, task, self.source).await? {
-            return Err(wait.into());
+        if let Some(ended) = held::still(self.cx, task, self.source).await? {
+            return Ok(ended);
         }
         let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
         let document = read::document(&self.child, self.source.kind, self.source.document).await?;
@@ -81,7 +81,7 @@ impl Transfer<'_> {
                     task = %task.id, account = %self.source.child_account, lines = missing.lines,
                     "an order waits for counterparts of what it sells"
                 );
-                return Err(held::hold(self.cx, task, &missing).await?.into());
+                return held::hold(self.cx, task, &missing).await;
             }
         };
         let fingerprint = header::fingerprint(self.kind, &document.fields, &lines, self.settings);
@@ -105,7 +105,7 @@ impl Transfer<'_> {
                 let sells = |line: &&Value| lines::item(line).is_some_and(|(item, _)| gone.contains(&item));
                 let (lines, of) = (document.lines.iter().filter(sells).count(), document.lines.len());
                 let missing = Missing { lines, of, items: gone, packs: BTreeSet::new() };
-                return Err(held::hold(self.cx, task, &missing).await?.into());
+                return held::hold(self.cx, task, &missing).await;
             }
             done => done?,
         };
