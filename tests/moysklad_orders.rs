@@ -10,6 +10,7 @@ mod late;
 mod lines;
 mod lost;
 mod parties;
+mod refused;
 mod removed;
 mod states;
 mod trouble;

@@ -21,6 +21,7 @@ mod number;
 mod outage;
 mod party;
 mod read;
+mod refusals;
 mod states;
 mod status_back;
 mod step;

@@ -16,7 +16,7 @@ use super::read::{self, Document, PAGE};
 use super::step::Step;
 use super::store::{self, Link, OTHERWISE, Source};
 use super::write::Lines;
-use super::{ORDER, goods, held, party, sums, sync_id};
+use super::{ORDER, goods, held, party, refusals, sums, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
 use rust_decimal::Decimal;
@@ -98,6 +98,9 @@ impl Transfer<'_> {
             Err(ApiError::NotFound(text)) => {
                 party::forget(self.cx, self.source, target.agent).await?;
                 self.cx.metadata.younger_than(Duration::ZERO, &self.main).await?;
+                if let Some(wrong) = self.wrong_settings().await? {
+                    return Err(wrong.into());
+                }
                 let gone = goods::gone(self.cx, self.source, &self.main, &words.items).await?;
                 if gone.is_empty() {
                     return Err(HandlerError::Retry(text).into());
@@ -107,7 +110,8 @@ impl Transfer<'_> {
                 let missing = Missing { lines, of, items: gone, packs: BTreeSet::new() };
                 return held::hold(self.cx, task, &missing).await;
             }
-            done => done?,
+            Err(error) => return Err(refusals::advised(&self.main, ORDER, error).await?),
+            Ok(done) => done,
         };
         let stateless = target.step.is_stateless;
         let skipped = if stateless { &["state: main has no such one".to_owned()][..] } else { &[] };
