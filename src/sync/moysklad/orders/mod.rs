@@ -38,13 +38,15 @@ use super::work::{Pair, Work};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
-use diesel_async::AsyncPgConnection;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 pub(super) use outage::wait_out;
 use serde_json::json;
 pub(super) use states::{State, States};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use store::Source;
-pub(super) use store::copied_from;
+pub(super) use store::{GONE, copied_from};
 use transfer::Transfer;
 use uuid::Uuid;
 
@@ -171,6 +173,36 @@ pub(super) async fn follow(
     let parent = next.account_id;
     tasks::enqueue(conn, &[next]).await?;
     Ok(Some(Outcome::completed(format!("the account follows {parent} by now: another task brings it there"))))
+}
+
+/// Those of these documents of a child of which main hears without more being told: a task is about to look at them, or the
+/// last one that was told of their end has failed, and waits for a person.
+pub(super) async fn at_work(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    kind: &str,
+    ids: &[Uuid],
+) -> QueryResult<BTreeSet<Uuid>> {
+    use crate::db::schema::{sync_queue, webhook_events};
+    let documents: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    let rows: Vec<(String, String, Option<String>)> = sync_queue::table
+        .left_join(webhook_events::table)
+        .filter(sync_queue::account_id.eq(main).and(sync_queue::entity_type.eq(kind)))
+        .filter(sync_queue::operation.eq(TRANSFER).and(sync_queue::entity_id.eq_any(documents)))
+        .order(sync_queue::id)
+        .select((sync_queue::entity_id, sync_queue::status, webhook_events::event_type.nullable()))
+        .load(conn)
+        .await?;
+    // The newest comes last.
+    let mut at_work = BTreeMap::new();
+    for (document, status, event_type) in rows {
+        let is_told = || event_type.is_some_and(|event_type| event_type.ends_with(".DELETE"));
+        let waits = matches!(&*status, "received" | "processing") || status == "failed" && is_told();
+        if let Ok(document) = document.parse::<Uuid>() {
+            at_work.insert(document, waits);
+        }
+    }
+    Ok(at_work.into_iter().filter_map(|(document, waits)| waits.then_some(document)).collect())
 }
 
 /// Whether it brings a document to main: what a child has sold waits where other work would be dropped.

@@ -18,6 +18,9 @@ const ROWS: usize = 5000;
 /// takes no line of main's own for one that was cut off.
 pub(super) const OTHERWISE: &[u8] = b"otherwise";
 
+/// In the place of a fingerprint: the document is gone, and main's order says so.
+pub(in super::super) const GONE: &[u8] = b"gone";
+
 /// A document of a child, and the two accounts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source {
