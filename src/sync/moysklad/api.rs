@@ -303,6 +303,21 @@ impl AccountApi {
         self.write(Call::new(Method::PUT, route, path), body).await
     }
 
+    /// Changes the fields of a part of what is at `whole`, such as a line of a document.
+    pub(super) async fn update_part(
+        &self,
+        route: &'static str,
+        (whole, path): (&str, &str),
+        body: &Value,
+    ) -> Result<Value, ApiError> {
+        self.write(Call::new(Method::PUT, route, path).part_of(whole), body).await
+    }
+
+    /// How many writes of `path` and its parts a minute allows from now on.
+    pub(super) fn updates_left(&self, path: &str) -> u32 {
+        self.gateway.upstream.puts_left(&self.id.to_string(), path)
+    }
+
     /// Posts what must not be sent again by itself: nothing would recognize it, so after a lost reply the next run looks.
     pub(super) async fn post_once(
         &self,

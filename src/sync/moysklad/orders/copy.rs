@@ -33,7 +33,7 @@ impl Transfer<'_> {
         let order = id_of_entity(order)?;
         let said = header::all_optional();
         self.link(order, &said).await?;
-        Ok(Some(Link { order, written: None, said }))
+        Ok(Some(Link { order, written: None, said, adding_since: None }))
     }
 
     pub(super) async fn link(&self, order: Uuid, said: &BTreeSet<String>) -> Result<(), ApiError> {

@@ -15,7 +15,7 @@ use super::log::{Entry, Log};
 use super::read::{self, Document, PAGE};
 use super::step::Step;
 use super::store::{self, Link, OTHERWISE, Source};
-use super::write::Lines;
+use super::write::{self, Lines};
 use super::{ORDER, goods, held, party, refusals, sums, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
@@ -58,6 +58,9 @@ impl Transfer<'_> {
             return Ok(ended);
         }
         let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
+        if let Some(since) = link.as_ref().and_then(|link| link.adding_since) {
+            write::may_land(since, self.cx.clock.now())?;
+        }
         let document = read::document(&self.child, self.source.kind, self.source.document).await?;
         let is_to_be = document.as_ref().is_some_and(|document| {
             document.fields["applicable"].as_bool().unwrap_or(true) || !self.settings.only_applicable
@@ -178,7 +181,7 @@ impl Transfer<'_> {
             let text = "main's order is in the bin: restore it there, or empty the bin, then retry";
             return Err(HandlerError::GiveUp(text.to_owned()).into());
         };
-        let link = Link { order, written: None, said };
+        let link = Link { order, written: None, said, adding_since: None };
         let mut done = self.update(&link, present, target, "created").await?;
         let mut applied: BTreeSet<String> = body.into_iter().map(|(name, _)| name).collect();
         applied.extend(done.applied);
@@ -220,7 +223,7 @@ impl Transfer<'_> {
         if let Some(states) = target.step.noted(&present) {
             store::keep_in_step(&mut *self.cx.conn().await?, self.source, &states).await.map_err(broken)?;
         }
-        let lines = Lines { main: &self.main, source: self.source, cx: self.cx, path: &path };
+        let lines = Lines { main: &self.main, source: self.source, cx: self.cx, order: id, path: &path };
         match lines.write(&target.lines, &plan).await {
             // Nothing was cut off: what main refused it has told.
             Err(error @ ApiError::Work(HandlerError::GiveUp(_))) => {
