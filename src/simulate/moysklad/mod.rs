@@ -149,6 +149,11 @@ impl Simulator {
         self.read(account, all).unwrap_or_default()
     }
 
+    /// Ids of all entities of a kind, also archived ones, the oldest first.
+    pub fn ids(&self, account: Uuid, kind: &str) -> Vec<Uuid> {
+        self.read(account, |account| account.all(kind).map(|entity| entity.id).collect()).unwrap_or_default()
+    }
+
     /// One entity as the API shows it, with these paths expanded (`positions.assortment`).
     pub fn entity(&self, account: Uuid, id: Uuid, expand: &[&str]) -> Option<Value> {
         let expand: Vec<String> = expand.iter().map(|path| (*path).to_owned()).collect();
