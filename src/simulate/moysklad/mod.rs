@@ -276,6 +276,11 @@ impl Simulator {
         self.change(account, |account| account.traffic.latency = latency);
     }
 
+    /// Remembers only so many requests of each account, and so many deliveries, at least; else all.
+    pub fn keep(&self, kept: usize) {
+        self.shared.world().kept = kept;
+    }
+
     /// The next links to contents have expired before anybody follows them.
     pub fn dead_links(&self, count: usize) {
         self.shared.world().dead_links = count;

@@ -203,9 +203,12 @@ impl Hooks {
     pub async fn delete_all(&self, id: Uuid) -> Result<usize, HookError> {
         let credentials = self.credentials(id).await?;
         let api = self.api(&credentials).await?;
-        let own = Own::new(self.app_url(), None).map_err(HookError::Url)?;
+        let mut conn = self.work.pool.get().await?;
+        let token = accounts::hook_token(&mut conn, self.work.master_key(), id).await?;
+        let own = Own::new(self.app_url(), token.as_ref()).map_err(HookError::Url)?;
         // First: once it is gone, no check sets them up again, and they are found by their URL.
-        accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
+        accounts::forget_hook_token(&mut conn, id).await?;
+        drop(conn);
         let removed = async {
             let there = wire::list(&api).await?;
             let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
