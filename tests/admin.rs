@@ -112,6 +112,33 @@ async fn lists_page_newest_first_and_filter() {
 }
 
 #[tokio::test]
+async fn an_empty_parameter_counts_as_absent_and_a_nul_is_the_callers_mistake() {
+    let gateway = with_events(1).await;
+    for (list, parameters) in [
+        ("events", "provider,status,type,subject,since,until,q,limit,cursor"),
+        ("sync-queue", "status,account,entity_type,limit,cursor"),
+        ("sync-log", "account,entity_type,main_id,limit,cursor"),
+        ("sync-changes", "status,account,limit"),
+        ("quarantine", "provider,reason,since,limit,cursor"),
+        ("payments", "provider,id,status,limit,cursor"),
+        ("messages", "provider,id,status,limit,cursor"),
+        ("offered-secrets", "provider"),
+    ] {
+        let query: Vec<String> = parameters.split(',').map(|name| format!("{name}=")).collect();
+        let shown = gateway.admin_get(&format!("/api/v1/{list}?{}", query.join("&"))).await;
+        assert_eq!(shown["items"], gateway.admin_get(&format!("/api/v1/{list}")).await["items"], "{list}");
+        for query in parameters.split(',').map(|name| format!("{name}=a%00b")).chain(["none=1".to_owned()]) {
+            let (status, problem) =
+                gateway.admin("GET", &format!("/api/v1/{list}?{query}"), &serde_json::Value::Null).await;
+            assert_eq!(status, 400, "{list} {query}: {problem}");
+        }
+    }
+    let (status, problem) =
+        gateway.admin("POST", "/api/v1/events/replay", &serde_json::json!({"subject": "a\0b"})).await;
+    assert_eq!(status, 400, "{problem}");
+}
+
+#[tokio::test]
 async fn an_item_has_the_fields_of_the_contract() {
     let gateway = with_events(1).await;
     let item = gateway.admin_get("/api/v1/events").await["items"][0].clone();

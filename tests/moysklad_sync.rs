@@ -12,6 +12,7 @@ mod fields;
 mod filters;
 mod first_create;
 mod folders;
+mod forgotten;
 mod images;
 mod loops;
 mod match_fields;

@@ -15,6 +15,7 @@ mod serve;
 mod session;
 mod simulate;
 mod sync;
+mod time;
 mod webhook;
 
 pub use error::CliError;

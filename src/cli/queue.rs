@@ -1,5 +1,7 @@
 //! `hookgate queue`: sync tasks, what they wait for and how they ended.
 
+mod clear;
+
 use super::{CliError, Session, print_table};
 use crate::sync::moysklad::audit::{self, SyncDay, SyncLogEntry};
 use crate::sync::moysklad::backlog::{self, BacklogItem};
@@ -62,6 +64,12 @@ pub(super) enum QueueCommand {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
+    /// Forget tasks that have ended.
+    ///
+    /// With a failed task goes what could not be brought over: the child stays as it is until main's entity changes again,
+    /// or `hookgate sync full` compares all.
+    #[command(after_help = "Example:\n  hookgate queue clear --before '30 days ago' --force")]
+    Clear(clear::Clear),
     /// Queue failed tasks again, with fresh attempts.
     Retry {
         /// Ids of the tasks.
@@ -97,6 +105,7 @@ pub(super) async fn run(command: QueueCommand, session: &Session) -> Result<(), 
             print_table(session.json, &header, items.iter().map(day_row).collect(), &json!(items));
             return Ok(());
         }
+        QueueCommand::Clear(which) => return clear::run(&which, conn, session.json).await,
         QueueCommand::Retry { ids } => retry(conn, &ids).await?,
     };
     let header = ["ID", "ACCOUNT", "ENTITY", "OPERATION", "STATUS", "TRIES", "OUTCOME"];

@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
+/// Requests of each account that a simulator remembers, which may stand for weeks.
+const REMEMBERED: usize = 1000;
+
 /// Play an upstream on a loopback port until Ctrl-C.
 #[derive(Debug, Subcommand)]
 pub(super) enum SimulateCommand {
@@ -39,6 +42,12 @@ pub(super) struct Moysklad {
     /// How long every webhook waits, in milliseconds.
     #[arg(long, value_name = "MILLIS", default_value_t = 0)]
     delay: u64,
+    /// How long every request takes, in milliseconds.
+    #[arg(long, value_name = "MILLIS", default_value_t = 0)]
+    latency: u64,
+    /// What a request costs of the 45 units in three seconds: 1 for a solution's token, 4 for a user's.
+    #[arg(long, value_name = "UNITS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=45))]
+    weight: u32,
     /// Share of webhooks that are never sent.
     #[arg(long, value_name = "0..1", default_value_t = 0.0, value_parser = share)]
     lose: f64,
@@ -120,6 +129,11 @@ fn set_up(simulator: &Simulator, options: &Moysklad) -> Result<Vec<Told>, Refuse
     for number in 1..=options.accounts {
         add(format!("Child {number}"), Some(main));
     }
+    for account in &accounts {
+        simulator.latency(account.id, Duration::from_millis(options.latency));
+        simulator.request_weight(account.id, options.weight);
+    }
+    simulator.keep(REMEMBERED);
     for (origin, address) in &options.resolve {
         simulator.resolve(origin, address);
     }

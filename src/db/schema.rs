@@ -365,6 +365,7 @@ diesel::table! {
         progress -> Nullable<Jsonb>,
         finished_at -> Nullable<Timestamptz>,
         last_error -> Nullable<Text>,
+        compared_at -> Nullable<Timestamptz>,
     }
 }
 

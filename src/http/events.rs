@@ -1,5 +1,6 @@
 //! The admin API of events: list, look, retry, replay.
 
+use super::extract::Parameters;
 use super::problem::Problem;
 use super::{Admin, AppState};
 use crate::inbox::{self, EventDetail, EventFilter, EventSummary, Status, Steered};
@@ -45,6 +46,10 @@ impl Filter {
     fn read(self) -> Result<(EventFilter, Option<i64>), Problem> {
         let unknown =
             || Problem::BadRequest("`status` is none of the six words of an event's life".to_owned());
+        let texts = [&self.provider, &self.event_type, &self.subject, &self.q];
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(Problem::BadRequest("a filter holds a NUL character".to_owned()));
+        }
         let status = self.status.map(|word| Status::parse(&word).ok_or_else(unknown)).transpose()?;
         let filter = EventFilter {
             provider: self.provider,
@@ -74,10 +79,10 @@ struct EventPage {
 #[get("/api/v1/events")]
 async fn list(
     _: Admin,
-    filter: web::Query<Filter>,
+    Parameters(filter): Parameters<Filter>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let (filter, limit) = filter.into_inner().read()?;
+    let (filter, limit) = filter.read()?;
     let limit = within(limit.unwrap_or(50), 200)?;
     let mut conn = state.pool.get().await?;
     let mut items = inbox::list(&mut conn, &filter, limit + 1).await?;

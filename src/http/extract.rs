@@ -1,8 +1,13 @@
 //! What actix says about a bad path, query or JSON body, as problem+json and without quoting values.
 
 use super::problem::Problem;
+use actix_web::dev::Payload;
 use actix_web::error::{JsonPayloadError, QueryPayloadError};
-use actix_web::web::{JsonConfig, PathConfig, QueryConfig};
+use actix_web::web::{self, JsonConfig, PathConfig};
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
+use std::future::{Ready, ready};
+use url::form_urlencoded;
 
 /// Longest JSON body of the admin API.
 const MAX_JSON: usize = 256 << 10;
@@ -29,29 +34,41 @@ fn describe(error: &serde_json::Error) -> String {
     format!("the JSON is not acceptable at line {}, column {}", error.line(), error.column())
 }
 
-pub(super) fn query() -> QueryConfig {
-    QueryConfig::default().error_handler(|error, _| {
-        let detail = match error {
-            QueryPayloadError::Deserialize(error) => format!("a query parameter is not acceptable: {error}"),
-            _ => "the query cannot be read".to_owned(),
-        };
-        Problem::BadRequest(detail).into()
-    })
+/// Query parameters. An empty one counts as absent, so that a form can be sent as it is.
+#[derive(Debug)]
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned> Parameters<T> {
+    pub(super) fn read(query: &str) -> Result<Self, Problem> {
+        let mut given = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
+            // Postgres has no such character.
+            if value.contains('\0') {
+                return Err(Problem::BadRequest(format!("`{name}` holds a NUL character")));
+            }
+            given.append_pair(&name, &value);
+        }
+        match web::Query::<T>::from_query(&given.finish()) {
+            Ok(read) => Ok(Self(read.into_inner())),
+            Err(QueryPayloadError::Deserialize(error)) => {
+                Err(Problem::BadRequest(format!("a query parameter is not acceptable: {error}")))
+            }
+            Err(_) => Err(Problem::BadRequest("the query cannot be read".to_owned())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Parameters<T> {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::read(request.query_string()).map_err(Into::into))
+    }
 }
 
 pub(super) fn path() -> PathConfig {
     // An id of the wrong form is the id of nothing.
     PathConfig::default()
         .error_handler(|_, _| Problem::NotFound("there is nothing of this id".to_owned()).into())
-}
-
-/// A query parameter; an empty one counts as absent.
-pub(super) fn given(name: &str, value: Option<String>) -> Result<Option<String>, Problem> {
-    match value.filter(|text| !text.is_empty()) {
-        // Postgres has no such character.
-        Some(text) if text.contains('\0') => {
-            Err(Problem::BadRequest(format!("`{name}` holds a NUL character")))
-        }
-        value => Ok(value),
-    }
 }

@@ -1,6 +1,5 @@
 //! The query parameters of lists of what providers have.
 
-use super::extract::given;
 use super::problem::Problem;
 use crate::sync::paging::{Cursor, Filter};
 
@@ -20,13 +19,13 @@ impl Given {
         status: impl Fn(&str) -> Option<S>,
         those: &str,
     ) -> Result<Filter<S>, Problem> {
-        let limit = given("limit", self.limit)?.map_or(Ok(50), |text| text.parse());
-        let status = given("status", self.status)?.map(|word| status(&word).ok_or(word));
-        let after = given("cursor", self.cursor)?.map(|text| Cursor::decode(&text).ok_or(text));
+        let limit = self.limit.map_or(Ok(50), |text| text.parse());
+        let status = self.status.map(|word| status(&word).ok_or(word));
+        let after = self.cursor.map(|text| Cursor::decode(&text).ok_or(text));
         let bad = |detail: &str| Problem::BadRequest(detail.to_owned());
         Ok(Filter {
-            provider: given("provider", self.provider)?,
-            id: given("id", self.id)?,
+            provider: self.provider,
+            id: self.id,
             status: status.transpose().map_err(|_| bad(&format!("`status` is {those}")))?,
             after: after.transpose().map_err(|_| bad("`cursor` is no next_cursor of this list"))?,
             limit: limit

@@ -2,6 +2,7 @@
 
 use super::AppState;
 use super::auth::Admin;
+use super::extract::Parameters;
 use super::paging::Given;
 use super::problem::Problem;
 use crate::sync::paging::Filter;
@@ -15,7 +16,7 @@ pub(super) fn configure(config: &mut ServiceConfig<'_>) {
     config.service(list);
 }
 
-/// Which payments a list shows. An empty parameter counts as absent.
+/// Which payments a list shows.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -48,10 +49,10 @@ struct PaymentPage {
 #[get("/api/v1/payments")]
 async fn list(
     _: Admin,
-    params: web::Query<Params>,
+    Parameters(params): Parameters<Params>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let filter = params.into_inner().read()?;
+    let filter = params.read()?;
     let mut conn = state.pool.get().await?;
     let (items, next) = payments::list(&mut conn, &filter).await?;
     let next_cursor = next.map(|cursor| cursor.encode());
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<Filter<Status>, Problem> {
-        web::Query::<Params>::from_query(query).unwrap().into_inner().read()
+        Parameters::<Params>::read(query)?.0.read()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The admin API of providers: who may send, which secret proved it, and secrets that wait for approval.
 
+use super::extract::Parameters;
 use super::problem::Problem;
 use super::{Admin, AppState};
 use crate::records::{self, OfferedSecret, ProviderOverview};
@@ -55,7 +56,7 @@ struct OfferedList {
 #[get("/api/v1/offered-secrets")]
 async fn offered(
     _: Admin,
-    query: web::Query<Query>,
+    Parameters(query): Parameters<Query>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let items = records::offered(&mut *state.pool.get().await?, query.provider.as_deref()).await?;

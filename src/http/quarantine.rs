@@ -1,5 +1,6 @@
 //! The admin API of the quarantine: what was not proven, why, and back to the door with it.
 
+use super::extract::Parameters;
 use super::problem::Problem;
 use super::receive::admit;
 use super::{Admin, AppState};
@@ -55,10 +56,10 @@ struct QuarantinePage {
 #[get("/api/v1/quarantine")]
 async fn list(
     _: Admin,
-    query: web::Query<Query>,
+    Parameters(query): Parameters<Query>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let Query { provider, reason, since, limit, cursor } = query.into_inner();
+    let Query { provider, reason, since, limit, cursor } = query;
     if reason.as_ref().is_some_and(|reason| !REASONS.contains(&reason.as_str())) {
         return Err(Problem::BadRequest(format!("`reason` must be one of {}", REASONS.join(", "))));
     }

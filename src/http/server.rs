@@ -106,7 +106,6 @@ pub fn start(state: AppState, role: Role) -> std::io::Result<(Server, Vec<Socket
             .app_data(limits.clone())
             .app_data(metrics.clone())
             .app_data(extract::json())
-            .app_data(extract::query())
             .app_data(extract::path())
             .wrap(from_fn(request_id::scope))
             .default_service(web::to(not_found))

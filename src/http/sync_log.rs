@@ -1,5 +1,6 @@
 //! The admin API of the sync log: what became of each change in a child account, and what has not come there yet.
 
+use super::extract::Parameters;
 use super::problem::Problem;
 use super::{Admin, AppState};
 use crate::sync::moysklad::audit::{self, Filter, SyncDay, SyncLogEntry};
@@ -50,10 +51,10 @@ struct SyncLogPage {
 #[get("/api/v1/sync-log")]
 async fn list(
     _: Admin,
-    query: web::Query<Query>,
+    Parameters(query): Parameters<Query>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let Query { account, entity_type, main_id, limit, cursor } = query.into_inner();
+    let Query { account, entity_type, main_id, limit, cursor } = query;
     let limit = limit.unwrap_or(50);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(Problem::BadRequest(format!("`limit` must be from 1 to {MAX_PAGE}")));
@@ -84,7 +85,7 @@ struct Days {
 #[get("/api/v1/sync-log/daily")]
 async fn daily(
     _: Admin,
-    query: web::Query<Days>,
+    Parameters(query): Parameters<Days>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let days = query.days.unwrap_or(7);
@@ -121,10 +122,10 @@ struct Backlog {
 #[get("/api/v1/sync-changes")]
 async fn waiting(
     _: Admin,
-    query: web::Query<Waiting>,
+    Parameters(query): Parameters<Waiting>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let Waiting { status, account, limit } = query.into_inner();
+    let Waiting { status, account, limit } = query;
     if status.as_ref().is_some_and(|status| !backlog::STATUSES.contains(&status.as_str())) {
         return Err(Problem::BadRequest(format!("`status` must be one of {}", backlog::STATUSES.join(", "))));
     }

@@ -1,5 +1,6 @@
 //! The admin API of sync tasks: list and retry.
 
+use super::extract::Parameters;
 use super::problem::Problem;
 use super::{Admin, AppState};
 use crate::sync::tasks::{self, Filter, RetryError, STATES, TaskItem};
@@ -48,10 +49,10 @@ struct TaskPage {
 #[get("/api/v1/sync-queue")]
 async fn list(
     _: Admin,
-    query: web::Query<Query>,
+    Parameters(query): Parameters<Query>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let Query { status, account, entity_type, limit, cursor } = query.into_inner();
+    let Query { status, account, entity_type, limit, cursor } = query;
     if status.as_ref().is_some_and(|status| !STATES.contains(&status.as_str())) {
         return Err(Problem::BadRequest(format!("`status` must be one of {}", STATES.join(", "))));
     }

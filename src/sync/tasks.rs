@@ -1,5 +1,9 @@
 //! Sync tasks: one unit of upstream work with an account, an entity and an operation (table `sync_queue`).
 
+mod clear;
+
+pub use clear::{ENDINGS, Ended, clear, count};
+
 use crate::db::schema::sync_queue::{self, dsl};
 use crate::queue::{Claimed, QueueTable};
 use chrono::{DateTime, Utc};

@@ -22,15 +22,16 @@ pub fn accepts(sim: &Simulator, main: Uuid, filter: Filter, shown: &Value) -> bo
                 let href = entity["productFolder"]["meta"]["href"].as_str()?;
                 sim.entity(main, href.rsplit('/').next()?.parse().ok()?, &[])
             };
-            std::iter::successors(parent(shown), parent).any(|folder| folder["id"] == wanted_id(sim, main))
+            let wanted = wanted_id(sim, main);
+            std::iter::successors(parent(shown), parent).any(|folder| folder["id"] == wanted)
         }
     }
 }
 
 /// It may have been renamed; it is main's first folder.
 fn wanted_id(sim: &Simulator, main: Uuid) -> Value {
-    let first = sim.find(main, "productfolder", "name", WANTED_FOLDER);
-    first.map_or_else(|| sim.entities(main, "productfolder")[0]["id"].clone(), |id| id.to_string().into())
+    let named = sim.find(main, "productfolder", "name", WANTED_FOLDER);
+    named.unwrap_or_else(|| sim.ids(main, "productfolder")[0]).to_string().into()
 }
 
 /// Whether the child has made up this barcode by itself.

@@ -66,6 +66,41 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
+    let shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    let (old, new) = (order(&shop, tea, 1), order(&shop, tea, 2));
+    shop.settle().await;
+    let sweeps = async |more: usize| {
+        let now = || shop.gateway.log().matches("swept").count();
+        let seen = now();
+        crate::support::wait::until("more sweeps", Duration::from_secs(60), || async {
+            (now() >= seen + more).then_some(())
+        })
+        .await;
+    };
+    // Two accounts, and the first of these may have begun before.
+    sweeps(4).await;
+    shop.execute(&format!(
+        "UPDATE moysklad_mappings SET created_at = now() - interval '4 days' WHERE child_id = '{old}'"
+    ))
+    .await;
+    shop.sim.resolve(ORIGIN, "http://127.0.0.1:9");
+    for order in [old, new] {
+        shop.sim.person(shop.child).delete("customerorder", order).unwrap();
+    }
+    let counts = |sum: f64| {
+        move |orders: &[Value]| orders.iter().any(|one| one["sum"] == json!(sum) && one["applicable"] == true)
+    };
+    let (old_counts, new_counts) = (counts(100.0), counts(200.0));
+    main_when(&shop, "the new one to go", |orders| !new_counts(orders)).await;
+    sweeps(4).await;
+    assert!(old_counts(&shop.orders()), "its day is not over");
+    shop.execute("UPDATE moysklad_sweeps SET compared_at = now() - interval '25 hours'").await;
+    main_when(&shop, "the old one to go", |orders| !old_counts(orders)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_sweep_told_of_is_not_told_again_by_a_webhook_that_comes_late() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;

@@ -37,8 +37,17 @@ async fn what_was_lost_comes_over_and_what_is_known_starts_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_was_away_asks_for_what_it_missed() {
-    let mut franchise = Franchise::start_with(&[("MOYSKLAD_RECONCILE_MINUTES", "0.05")]).await;
+    // As often as by default: every half hour.
+    let mut franchise = Franchise::start().await;
     let id = franchise.create(kettle(1)).await;
+    wait::until("the accounts to be on the list", Duration::from_secs(20), || async {
+        let accounts =
+            "UPDATE moysklad_sweeps SET finished_at = now() - interval '10 minutes' WHERE job = 'reconcile'";
+        let mut conn = franchise.gateway.database.connect().await;
+        let found = diesel_async::RunQueryDsl::execute(diesel::sql_query(accounts), &mut conn).await.unwrap();
+        (found == 3).then_some(())
+    })
+    .await;
     assert!(franchise.gateway.terminate());
     cut_off(&franchise);
     franchise.sim.edit(franchise.main, id, json!({"name": "Renamed"}));

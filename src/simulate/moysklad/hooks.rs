@@ -3,6 +3,7 @@
 use super::Shared;
 use super::account::{Account, Event};
 use super::json;
+use super::world::keep;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,6 +121,7 @@ async fn deliver(shared: Arc<Shared>, notice: Notice, request_id: Uuid, wait: Du
     {
         hook.note(today, taken);
     }
-    world.deliveries.push(Delivery { account, url, request_id, body, statuses });
+    let (kept, delivery) = (world.kept, Delivery { account, url, request_id, body, statuses });
+    keep(&mut world.deliveries, delivery, kept);
     world.pending -= 1;
 }

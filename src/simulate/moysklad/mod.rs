@@ -151,6 +151,11 @@ impl Simulator {
         self.read(account, all).unwrap_or_default()
     }
 
+    /// Ids of all entities of a kind, also archived ones, the oldest first.
+    pub fn ids(&self, account: Uuid, kind: &str) -> Vec<Uuid> {
+        self.read(account, |account| account.all(kind).map(|entity| entity.id).collect()).unwrap_or_default()
+    }
+
     /// One entity as the API shows it, with these paths expanded (`positions.assortment`).
     pub fn entity(&self, account: Uuid, id: Uuid, expand: &[&str]) -> Option<Value> {
         let expand: Vec<String> = expand.iter().map(|path| (*path).to_owned()).collect();
@@ -281,6 +286,11 @@ impl Simulator {
     /// Every request of the account takes this long from now on.
     pub fn latency(&self, account: Uuid, latency: Duration) {
         self.change(account, |account| account.traffic.latency = latency);
+    }
+
+    /// Remembers only so many requests of each account, and so many deliveries, at least; else all.
+    pub fn keep(&self, kept: usize) {
+        self.shared.world().kept = kept;
     }
 
     /// The next links to contents have expired before anybody follows them.

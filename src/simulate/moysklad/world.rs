@@ -26,6 +26,8 @@ pub(super) struct World {
     /// Origins of URLs, and where they really are.
     pub(super) names: Vec<(String, String)>,
     pub(super) deliveries: Vec<Delivery>,
+    /// How many requests of each account, and how many deliveries, are remembered.
+    pub(super) kept: usize,
     /// Notifications that are still under way.
     pub(super) pending: usize,
     /// Accounts that were refused by a gate, and the status.
@@ -74,6 +76,14 @@ impl From<Refused> for Answer {
     }
 }
 
+/// Adds one, and forgets the oldest half once there are twice as many as are `kept`.
+pub(super) fn keep<T>(all: &mut Vec<T>, one: T, kept: usize) {
+    all.push(one);
+    if all.len() / 2 >= kept {
+        all.drain(..all.len() - kept);
+    }
+}
+
 impl World {
     pub(super) fn new(base: &str, storage: &str, prefix: Option<&str>, seed: u64) -> Self {
         Self {
@@ -83,6 +93,7 @@ impl World {
             accounts: Vec::new(),
             names: Vec::new(),
             deliveries: Vec::new(),
+            kept: usize::MAX,
             pending: 0,
             refused: Vec::new(),
             violations: Vec::new(),
@@ -204,7 +215,7 @@ impl World {
         };
         let (method, path, query, status) = (method.clone(), path.clone(), query.clone(), answer.status);
         let recorded = Recorded { method, path, query, status, prefixes: muted, body };
-        self.accounts[index].traffic.recorded.push(recorded);
+        keep(&mut self.accounts[index].traffic.recorded, recorded, self.kept);
         answer
     }
 

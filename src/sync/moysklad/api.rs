@@ -74,6 +74,12 @@ impl Gateway {
         self.nodes.standing().is_some_and(|standing| standing.rank < self.whole.shares())
     }
 
+    /// The place of this process among those that share, once it has one; waits at most `limit` for it.
+    pub(super) async fn admitted(&self, limit: Duration) -> Option<Standing> {
+        self.nodes.admitted(limit).await;
+        self.nodes.standing()
+    }
+
     /// The API as the owner of this token sees it.
     pub(super) fn account(&self, id: Uuid, token: &SecretString) -> Result<AccountApi, ApiError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))

@@ -28,15 +28,16 @@ pub async fn ensure_hook_token(
         .set(dsl::sealed_hook_token.eq(key.seal(&place(id), &fresh)))
         .execute(conn)
         .await?;
-    hook_token(conn, key, id).await?.ok_or(AccountError::Unknown)
+    hook_token(conn, Some(key), id).await?.ok_or(AccountError::Unknown)
 }
 
 /// The secret of the account's webhook URL; `None` before its webhooks are set up.
 pub async fn hook_token(
     conn: &mut AsyncPgConnection,
-    key: &MasterKey,
+    key: Option<&MasterKey>,
     id: Uuid,
 ) -> Result<Option<SecretString>, AccountError> {
+    let key = key.ok_or(AccountError::NoMasterKey)?;
     let sealed: Option<Option<Vec<u8>>> =
         dsl::moysklad_accounts.find(id).select(dsl::sealed_hook_token).first(conn).await.optional()?;
     match sealed.flatten() {

@@ -48,6 +48,17 @@ pub struct Filter {
     pub account: Option<Uuid>,
 }
 
+/// Gives up what failed under these tasks; gives how many changes and sets of images that were. The child stays as it is
+/// until main's entity changes again.
+pub async fn give_up(conn: &mut AsyncPgConnection, tasks: &[Uuid]) -> QueryResult<usize> {
+    use crate::db::schema::moysklad_images::dsl as images;
+    let changes = diesel::delete(dsl::moysklad_changes.filter(dsl::failed_task.eq_any(tasks)));
+    let images = diesel::update(images::moysklad_images.filter(images::failed_task.eq_any(tasks)))
+        // What was copied stays known.
+        .set((images::status.eq("done"), images::failed_task.eq(None::<Uuid>)));
+    Ok(changes.execute(conn).await? + images.execute(conn).await?)
+}
+
 /// The oldest first, at most `limit`.
 pub async fn list(
     conn: &mut AsyncPgConnection,

@@ -217,9 +217,12 @@ impl Hooks {
     pub async fn delete_all(&self, id: Uuid) -> Result<usize, HookError> {
         let credentials = self.credentials(id).await?;
         let api = self.api(&credentials).await?;
-        let own = Own::new(self.app_url(), None).map_err(HookError::Url)?;
+        let mut conn = self.work.pool.get().await?;
+        let token = accounts::hook_token(&mut conn, self.work.master_key(), id).await?;
+        let own = Own::new(self.app_url(), token.as_ref()).map_err(HookError::Url)?;
         // First: once it is gone, no check sets them up again, and they are found by their URL.
-        accounts::forget_hook_token(&mut *self.work.pool.get().await?, id).await?;
+        accounts::forget_hook_token(&mut conn, id).await?;
+        drop(conn);
         match remove_ours(&api, &own).await {
             Ok(removed) => Ok(removed),
             Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
@@ -263,8 +266,8 @@ impl Hooks {
         }
         let mut conn = self.work.pool.get().await?;
         // Not made here: who has just removed the webhooks must not find them there again.
-        let key = self.work.master_key().ok_or(AccountError::NoMasterKey)?;
-        let token = accounts::hook_token(&mut conn, key, id).await?.ok_or(HookError::Removed(id))?;
+        let token = accounts::hook_token(&mut conn, self.work.master_key(), id).await?;
+        let token = token.ok_or(HookError::Removed(id))?;
         let own = Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
         let needed = needed(&mut conn, &credentials.account).await?;
         Ok((credentials, own, needed))

@@ -91,11 +91,12 @@ pub(in crate::sync::moysklad) fn of_emitted(emitted: &BTreeSet<Emitted>) -> BTre
 /// The URL of an account's webhooks, and how to tell webhooks of this gateway from others.
 pub(super) struct Own {
     bases: [String; 2],
+    token: Option<SecretString>,
     pub(super) url: String,
 }
 
 impl Own {
-    /// For this `APP_URL`; without a secret only to recognize webhooks.
+    /// For this `APP_URL`; without the account's secret only to recognize webhooks.
     pub(super) fn new(app_url: &Url, token: Option<&SecretString>) -> Result<Self, String> {
         let origin = app_url.as_str().trim_end_matches('/');
         let bases = [format!("{origin}/api/v1/webhooks/moysklad"), format!("{origin}/api/webhooks/moysklad")];
@@ -106,10 +107,16 @@ impl Own {
                 url.len()
             ));
         }
-        Ok(Self { bases, url })
+        Ok(Self { bases, token: token.cloned(), url })
     }
 
+    /// By its place below this `APP_URL`; or by the account's secret, under whichever name the gateway was known before.
     pub(super) fn is_own(&self, url: &str) -> bool {
+        let secret = self.token.as_ref().map(secrecy::ExposeSecret::expose_secret);
+        let last = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next());
+        if secret.is_some_and(|secret| last == Some(secret)) {
+            return true;
+        }
         self.bases.iter().any(|base| {
             url.strip_prefix(base.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
@@ -266,6 +273,18 @@ mod tests {
             ]
         );
         assert_eq!(holders(&there, &wanted(Action::Create), &own()), ["other.example"]);
+    }
+
+    #[test]
+    fn webhooks_of_a_former_app_url_are_ours_by_their_secret() {
+        let there = [
+            hook(1, "product", "CREATE", "https://old.example.com/api/v1/webhooks/moysklad/secret"),
+            hook(2, "product", "UPDATE", "https://old.example.com/api/v1/webhooks/moysklad/other"),
+            hook(3, "product", "UPDATE", "https://old.example.com/secret/x"),
+        ];
+        let ours: Vec<Uuid> = own_among(&there, &own()).iter().map(|hook| hook.id).collect();
+        assert_eq!(ours, [Uuid::from_u128(1)]);
+        assert!(matches!(steps(&there, &product(), &own())[0], Step::Mend { flaw: "has an old URL", .. }));
     }
 
     #[test]

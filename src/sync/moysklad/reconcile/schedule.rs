@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 /// A silent node keeps its turn for this long.
 const LEASE_SECONDS: f64 = 10.0;
+/// All that is mapped is compared at least this often.
+const COMPARE_SECONDS: f64 = 24.0 * 3600.0;
 /// How often a node says that it is at work on its turn.
 pub(super) const KEEP: Duration = Duration::from_secs(2);
 
@@ -45,6 +47,9 @@ pub(super) struct Turn {
     /// When the turn began.
     #[diesel(sql_type = Timestamptz)]
     pub(super) began: DateTime<Utc>,
+    /// Whether all that is mapped is to be compared, also where there may be very many.
+    #[diesel(sql_type = Bool)]
+    pub(super) compares_all: bool,
 }
 
 /// Puts new accounts on the list. What was there before them is an import's affair, so the first turn is one interval
@@ -57,6 +62,18 @@ pub(super) async fn register(conn: &mut AsyncPgConnection, job: Job, every: Dura
     )
     .bind::<Text, _>(job.word())
     .bind::<Double, _>(every.as_secs_f64())
+    .execute(conn)
+    .await
+}
+
+/// Brings the next turn of every account forward whose last one is more than a minute old.
+pub(super) async fn hasten(conn: &mut AsyncPgConnection, job: Job) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE moysklad_sweeps SET due_at = now()
+         WHERE job = $1 AND lease_until IS NULL AND due_at > now()
+             AND coalesce(finished_at, seen_until) < now() - interval '1 minute'",
+    )
+    .bind::<Text, _>(job.word())
     .execute(conn)
     .await
 }
@@ -79,12 +96,14 @@ pub(super) async fn claim(
              WHERE due.job = $1 AND CASE WHEN due.lease_until IS NULL THEN due.due_at ELSE due.lease_until END <= now()
                  AND account.status = 'active' AND ($1 <> 'hooks' OR account.sealed_hook_token IS NOT NULL)
              ORDER BY due.due_at LIMIT 1 FOR UPDATE OF due SKIP LOCKED)
-         RETURNING sweep.account_id, sweep.seen_until, now() AS began",
+         RETURNING sweep.account_id, sweep.seen_until, now() AS began,
+             coalesce(sweep.compared_at < now() - make_interval(secs => $5), true) AS compares_all",
     )
     .bind::<Text, _>(job.word())
     .bind::<Double, _>(every.as_secs_f64())
     .bind::<SqlUuid, _>(owner)
     .bind::<Double, _>(LEASE_SECONDS)
+    .bind::<Double, _>(COMPARE_SECONDS)
     .get_result(conn)
     .await
     .optional()
@@ -101,7 +120,8 @@ pub(super) async fn finish(
 ) -> QueryResult<()> {
     diesel::sql_query(
         "UPDATE moysklad_sweeps SET lease_until = NULL, lease_owner = NULL, finished_at = now(), last_error = $4,
-             seen_until = CASE WHEN $6 THEN $5 ELSE seen_until END
+             seen_until = CASE WHEN $6 THEN $5 ELSE seen_until END,
+             compared_at = CASE WHEN $6 AND $7 THEN $5 ELSE compared_at END
          WHERE job = $1 AND account_id = $2 AND lease_owner = $3",
     )
     .bind::<Text, _>(job.word())
@@ -110,6 +130,7 @@ pub(super) async fn finish(
     .bind::<Nullable<Text>, _>(error)
     .bind::<Timestamptz, _>(turn.began)
     .bind::<Bool, _>(seen)
+    .bind::<Bool, _>(turn.compares_all)
     .execute(conn)
     .await?;
     Ok(())

@@ -12,6 +12,7 @@ use crate::sync::moysklad::api::{AccountApi, ApiError};
 use crate::sync::moysklad::catalog;
 use crate::sync::moysklad::hooks::{self, Action, HookError};
 use crate::sync::moysklad::mappings::ARCHIVED;
+use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::{Work, broken};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -21,6 +22,8 @@ use uuid::Uuid;
 
 /// Clocks differ, and a change may show in the list a little after its time.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+/// Documents that are older are compared once a day.
+const NEW: TimeDelta = TimeDelta::days(3);
 /// When more than this many, and more than half of all, are gone at once, it is more likely that a list is not shown to this
 /// token any more: nothing is deleted then.
 const MANY: usize = 20;
@@ -168,12 +171,15 @@ impl Sweep<'_> {
 
     /// Brings in what is mapped and no longer there.
     async fn gone(&self, kind: &str) -> Result<usize, ApiError> {
-        let mapped = self.mapped(&mut *self.work.conn().await?, kind).await.map_err(broken)?;
+        let is_document = EntityKind::parse(kind).is_none();
+        let only_new = is_document && !self.turn.compares_all;
+        let mapped = self.mapped(&mut *self.work.conn().await?, kind, only_new).await.map_err(broken)?;
         if mapped.is_empty() {
             return Ok(0);
         }
         let mut missing = mapped.clone();
-        let mut place = Some(Place::beginning());
+        // Documents only grow in number: there may be a thousand times more in the list than there are new ones.
+        let mut place = (!only_new).then(Place::beginning);
         while let Some(here) = place {
             let page = listing::page(&self.api, kind, &here).await?;
             for entry in &page.entries {
@@ -212,9 +218,15 @@ impl Sweep<'_> {
         self.store(&mut conn, &events).await
     }
 
-    /// Ids of this account that have a counterpart.
-    async fn mapped(&self, conn: &mut AsyncPgConnection, kind: &str) -> QueryResult<BTreeSet<Uuid>> {
-        let of_kind = dsl::moysklad_mappings.filter(dsl::entity_type.eq(kind));
+    /// Ids of this account that have a counterpart, or that got one lately.
+    async fn mapped(
+        &self,
+        conn: &mut AsyncPgConnection,
+        kind: &str,
+        only_new: bool,
+    ) -> QueryResult<BTreeSet<Uuid>> {
+        let after = if only_new { Utc::now() - NEW } else { DateTime::UNIX_EPOCH };
+        let of_kind = dsl::moysklad_mappings.filter(dsl::entity_type.eq(kind).and(dsl::created_at.ge(after)));
         let ids: Vec<Uuid> = match self.credentials.account.role {
             Role::Main => {
                 // What is archived because main deleted it is known to be gone, and would look like a loss again and again.

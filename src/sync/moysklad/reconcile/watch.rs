@@ -8,6 +8,7 @@ use crate::sync::moysklad::hooks::{HookError, Hooks};
 use crate::sync::moysklad::work::Work;
 use crate::sync::moysklad::worker::SyncTasks;
 use crate::sync::moysklad::{accounts, is_accepted_prefix, loops};
+use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,10 @@ use uuid::Uuid;
 
 /// What another node has left shall not wait longer than this.
 const SOON: Duration = Duration::from_secs(5);
+/// How long a new node waits for the others to let it in before it goes on as one of several.
+const ADMITTANCE: Duration = Duration::from_secs(30);
+/// Accounts that are looked after at once for each purpose.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Runs until `stop`, and then lets others have its turn. Shares the limits of `tasks`, so that both together stay within
 /// MoySklad's.
@@ -28,8 +33,8 @@ pub async fn watch(tasks: SyncTasks, settings: Arc<Settings>, stop: Cancellation
     watch.warn_of_app_url().await;
     let all = async {
         tokio::join!(
-            watch.each(Job::Hooks, times.hook_check),
-            watch.each(Job::Reconcile, times.reconcile),
+            watch.some(Job::Hooks, times.hook_check),
+            watch.some(Job::Reconcile, times.reconcile),
             tidy(&watch.work),
         )
     };
@@ -71,7 +76,20 @@ impl Watch {
         }
     }
 
-    /// Gives every account its turn.
+    /// Gives every account its turn, some of them side by side: each has limits of its own, and most of a turn is waiting.
+    async fn some(&self, job: Job, every: Duration) {
+        let standing = self.work.gateway.admitted(ADMITTANCE).await;
+        // Nobody was there before this node, to take what was sent.
+        if standing.is_some_and(|standing| standing.rank == 0)
+            && let Ok(mut conn) = self.work.pool.get().await
+            && let Err(error) = schedule::hasten(&mut conn, job).await
+        {
+            tracing::warn!(error = crate::db::error_kind(&error), "accounts wait for their usual turn");
+        }
+        join_all((0..SIDE_BY_SIDE).map(|_| self.each(job, every))).await;
+    }
+
+    /// Gives one account after the other its turn.
     async fn each(&self, job: Job, every: Duration) {
         let often = (every / 4).clamp(Duration::from_millis(200), SOON);
         let mut tick = tokio::time::interval(often);
