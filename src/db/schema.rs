@@ -124,6 +124,8 @@ diesel::table! {
     }
 }
 
+diesel::allow_tables_to_appear_in_same_query!(moysklad_mappings, moysklad_changes);
+
 diesel::table! {
     /// Entities that were about to be made in a child.
     moysklad_creates (child_account, main_account, entity_type, main_id) {

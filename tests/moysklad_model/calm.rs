@@ -122,9 +122,11 @@ impl World {
         }
     }
 
-    /// Sweeps of all accounts together, so far.
-    fn sweeps(&self) -> usize {
-        self.gateway.log().matches("swept").count()
+    /// Sweeps of each account, so far.
+    fn sweeps(&self) -> Vec<usize> {
+        let log = self.gateway.log();
+        let of = |account: Uuid| log.matches(&format!("swept account={account}")).count();
+        self.accounts().into_iter().map(of).collect()
     }
 
     /// Waits until the children are as main says, and main has their documents; gives up after `limit`, telling what is
@@ -155,10 +157,9 @@ impl World {
     pub async fn stays_calm(&self) {
         let writes = || self.accounts().iter().map(|account| self.sim.writes(*account).len()).sum::<usize>();
         let (before, seen) = (writes(), self.sweeps());
-        let more = 2 * self.accounts().len();
         wait::until("two more sweeps of each account", Duration::from_secs(180), || async {
-            (self.sweeps() >= seen + more && self.sim.is_quiet() && self.unfinished().await == 0)
-                .then_some(())
+            let swept = self.sweeps().iter().zip(&seen).all(|(now, seen)| *now >= seen + 2);
+            (swept && self.sim.is_quiet() && self.unfinished().await == 0).then_some(())
         })
         .await;
         assert_eq!(writes(), before, "seed {}: something is written again and again", self.seed);

@@ -46,7 +46,8 @@ async fn changed_lines_keep_their_ids_in_main() {
 
 #[tokio::test]
 async fn twelve_hundred_lines_are_carried_over() {
-    let shop = Shop::start().await;
+    // At `trace` so many lines take longer to be logged than to be brought over.
+    let shop = Shop::start_in(&[("RUST_LOG", "hookgate=info")], |_, settings| settings).await;
     let Shop { sim, main, child, .. } = &shop;
     let (_, tea) = shop.product("Tea").await;
     let line = |n: usize| shop.line("product", tea, json!({"quantity": n, "price": 3.5, "discount": 1.5}));
@@ -111,7 +112,8 @@ async fn many_changed_lines_are_one_write_and_keep_their_ids() {
 
 #[tokio::test]
 async fn no_more_lines_are_changed_in_a_minute_than_an_account_survives() {
-    let mut shop = Shop::start().await;
+    // At `trace` so many lines take longer to be logged than to be brought over.
+    let mut shop = Shop::start_in(&[("RUST_LOG", "hookgate=info")], |_, settings| settings).await;
     let child = shop.child;
     let (_, tea) = shop.product("Tea").await;
     let line = |n: usize| shop.line("product", tea, json!({"quantity": n, "price": 100}));

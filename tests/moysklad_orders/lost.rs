@@ -3,6 +3,7 @@
 use super::{ORIGIN, Shop, id, rows};
 use crate::support::moysklad::Weather;
 use crate::support::observe::{counts, emitted};
+use crate::support::wait;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -53,7 +54,7 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
         orders.iter().any(|one| one["applicable"] == false && has(one, "[deleted in the child account]"))
     })
     .await;
-    crate::support::wait::until("main's state to come back", Duration::from_secs(20), || async {
+    wait::until("main's state to come back", Duration::from_secs(20), || async {
         (shop.state(shop.child, followed) == "Подтвержден").then_some(())
     })
     .await;
@@ -127,11 +128,11 @@ async fn what_a_sweep_told_of_is_not_told_again_by_a_webhook_that_comes_late() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;
     shop.settle().await;
-    shop.sim.weather(Weather { delay: Duration::from_secs(6), ..Weather::default() });
+    shop.sim.weather(Weather { delay: Duration::from_secs(25), ..Weather::default() });
     let order = order(&shop, tea, 1);
     let product = shop.sim.create_in(shop.main, "product", json!({"name": "Coffee"}));
     let told = counts(&[("sales_order.created", 1)]);
-    crate::support::wait::until("a sweep to tell of the order", Duration::from_secs(5), || async {
+    wait::until("a sweep to tell of the order", Duration::from_secs(20), || async {
         (emitted(&shop.gateway, &order.to_string()).await == told).then_some(())
     })
     .await;
@@ -145,6 +146,25 @@ async fn what_a_sweep_told_of_is_not_told_again_by_a_webhook_that_comes_late() {
 async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;
+    // No sweep shall find anything before its webhook has told of it.
+    let swept = async |more: &str| {
+        shop.count(&format!(
+            "SELECT count(*) AS rows FROM moysklad_sweeps WHERE job = 'reconcile' AND {more}"
+        ))
+        .await
+    };
+    wait::until("both accounts to be on the list", Duration::from_secs(60), || async {
+        (swept("true").await == 2).then_some(())
+    })
+    .await;
+    let due = async |when: &str| {
+        shop.execute(&format!("UPDATE moysklad_sweeps SET due_at = {when} WHERE job = 'reconcile'")).await;
+    };
+    due("now() + interval '1 hour'").await;
+    wait::until("the sweeps under way to end", Duration::from_secs(60), || async {
+        (swept("lease_owner IS NOT NULL").await == 0).then_some(())
+    })
+    .await;
     let order = order(&shop, tea, 1);
     shop.settle().await;
     shop.set_state(shop.child, order, "Подтвержден");
@@ -154,7 +174,8 @@ async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
     shop.settle().await;
     let sweeps = || shop.gateway.log().matches("swept").count();
     let seen = sweeps();
-    crate::support::wait::until("each account to be swept twice", Duration::from_secs(30), || async {
+    due("now()").await;
+    wait::until("each account to be swept twice", Duration::from_secs(30), || async {
         (sweeps() >= seen + 4).then_some(())
     })
     .await;

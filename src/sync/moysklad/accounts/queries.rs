@@ -3,6 +3,7 @@
 use super::model::{Account, AccountChange, AccountError, Role, Status, invalid};
 use crate::crypto::MasterKey;
 use crate::db::schema::moysklad_accounts::dsl;
+use crate::sync::moysklad::reconcile::forget_trouble;
 use crate::sync::tasks;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
@@ -92,6 +93,10 @@ pub async fn put(
                 .get_result(conn)
                 .await?;
             return Ok((account, true));
+        }
+        let was_active = current.as_ref().is_some_and(|before| before.status == Status::Active);
+        if status == Status::Active && (!was_active || sealed.is_some()) {
+            forget_trouble(conn, id).await?;
         }
         let account = diesel::update(dsl::moysklad_accounts.find(id))
             .set((
