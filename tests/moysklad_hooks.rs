@@ -74,6 +74,12 @@ impl Person {
     }
 }
 
+/// All webhooks of the account, as its web interface shows them: who polls this way takes no unit of its limits.
+pub fn shown(franchise: &Franchise, account: Uuid) -> Vec<Value> {
+    let reply = franchise.sim.person(account).request(&Method::GET, "/entity/webhook", &Value::Null);
+    reply.unwrap()["rows"].as_array().unwrap().clone()
+}
+
 /// `product.CREATE`, …, in order.
 pub fn names(hooks: &[Value]) -> Vec<String> {
     let name = |hook: &Value| {

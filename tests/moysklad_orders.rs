@@ -10,6 +10,7 @@ mod late;
 mod lines;
 mod lost;
 mod parties;
+mod refused;
 mod removed;
 mod states;
 mod trouble;
@@ -17,13 +18,13 @@ mod waiting;
 mod whole;
 
 use crate::support::gateway::Gateway;
-use crate::support::moysklad::Simulator;
+use crate::support::moysklad::{self, Simulator};
 use crate::support::wait;
 use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// `APP_URL` of the gateway: what MoySklad knows it by.
@@ -164,24 +165,12 @@ impl Shop {
 
     /// Waits until every webhook was sent, every event handled and every sync task ended.
     pub async fn settle(&self) {
-        let unfinished =
-            "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing'))
-             + (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')) AS rows";
-        let mut conn = self.gateway.database.connect().await;
-        let start = Instant::now();
-        loop {
-            let quiet = self.sim.is_quiet();
-            let left: Count = sql_query(unfinished).get_result(&mut conn).await.unwrap();
-            if quiet && left.rows == 0 {
-                return;
-            }
-            assert!(start.elapsed() < Duration::from_secs(40), "{} events and tasks did not end", left.rows);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        moysklad::settle(&self.sim, &self.gateway.database).await;
     }
 
-    /// Ends the wait of tasks that are to be tried again.
+    /// Ends the wait of tasks that are to be tried again; what was sent to main without an answer will not land any more.
     pub async fn due_now(&self) {
+        self.execute("UPDATE moysklad_mappings SET adding_since = adding_since - interval '1 hour'").await;
         self.execute("UPDATE sync_queue SET run_at = now() WHERE status = 'received'").await;
     }
 

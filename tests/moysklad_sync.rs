@@ -29,13 +29,12 @@ mod variants;
 mod vat;
 
 use crate::support::gateway::Gateway;
-use crate::support::moysklad::{Simulator, Weather};
+use crate::support::moysklad::{self, Simulator, Weather};
 use crate::support::wait;
-use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, sql_query};
+use diesel::sql_query;
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// `APP_URL` of the gateway: what MoySklad knows it by.
@@ -43,12 +42,6 @@ pub const ORIGIN: &str = "https://gate.example.test";
 const HOOK_TOKEN: &str = "hook-canary-31f7";
 const MAIN_TOKEN: &str = "main-canary-77c2";
 const CHILD_TOKENS: [&str; 2] = ["kazan-canary-01d4", "omsk-canary-02e5"];
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    rows: i64,
-}
 
 /// One main account and two children, each with webhooks to the gateway.
 pub struct Franchise {
@@ -103,21 +96,21 @@ impl Franchise {
 
     /// Waits until every webhook was sent, every event handled and every sync task ended.
     pub async fn settle(&self) {
-        // One statement: work that changes its status between two would be seen by neither.
-        let unfinished =
-            "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing'))
-             + (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')) AS rows";
-        let mut conn = self.gateway.database.connect().await;
-        let start = Instant::now();
-        loop {
-            let quiet = self.sim.is_quiet();
-            let left: Count = sql_query(unfinished).get_result(&mut conn).await.unwrap();
-            if quiet && left.rows == 0 {
-                return;
-            }
-            assert!(start.elapsed() < Duration::from_secs(30), "{} events and tasks did not end", left.rows);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        moysklad::settle(&self.sim, &self.gateway.database).await;
+    }
+
+    /// Does this while no sync task can begin, so that all the events that it raises gather for one run of each child.
+    /// Waits before it until nothing is to do, and afterwards until the events are handled; then the runs may begin.
+    pub async fn gathered<T>(&self, edit: impl AsyncFnOnce() -> T) -> T {
+        self.settle().await;
+        let mut gate = self.gateway.database.connect().await;
+        // What the engine takes for each claim. It waits for it, and connects anew when it has waited for long.
+        let claim = "hashtext('hookgate.claim.sync_queue')";
+        sql_query(format!("SELECT pg_advisory_lock({claim})")).execute(&mut gate).await.unwrap();
+        let done = edit().await;
+        moysklad::heard(&self.sim, &self.gateway.database).await;
+        sql_query(format!("SELECT pg_advisory_unlock({claim})")).execute(&mut gate).await.unwrap();
+        done
     }
 
     /// Ends the wait of tasks that are to be tried again.

@@ -99,12 +99,13 @@ struct Told {
 
 pub(super) async fn run(command: SimulateCommand, json: bool) -> Result<(), CliError> {
     let SimulateCommand::Moysklad(options) = command;
-    let config = Config { port: options.port, prefix: None, seed: options.seed };
+    let config = Config { port: options.port, seed: options.seed, ..Config::default() };
     let simulator = Simulator::start(&config)?;
     let accounts = set_up(&simulator, &options)
         .map_err(|refused| CliError::Message(format!("the simulator refused its own data: {refused}")))?;
-    tell(&simulator, &accounts, json);
+    // First: who has read the accounts may end it.
     let mut terminate = signal(SignalKind::terminate())?;
+    tell(&simulator, &accounts, json);
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

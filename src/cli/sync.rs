@@ -104,6 +104,7 @@ async fn watch(
 ) -> Result<Progress, CliError> {
     let mut last = import.progress().await?;
     let mut moved = Instant::now();
+    let mut alone = false;
     loop {
         let progress = import.progress().await?;
         show.progress(progress);
@@ -114,11 +115,14 @@ async fn watch(
             (last, moved) = (progress, Instant::now());
         }
         if moved.elapsed() > PATIENCE && worker.is_none() {
-            // A worker that is busy with slow writes shows no progress either.
-            let nobody = tasks::is_nobody_at_work(&mut *session.pool.get().await?, PATIENCE).await?;
-            if nobody {
+            // A worker that is busy with slow writes shows no progress either; and between two tasks nobody is at work.
+            let was_alone = alone;
+            alone = tasks::is_nobody_at_work(&mut *session.pool.get().await?, PATIENCE).await?;
+            if alone && was_alone {
                 *worker = Some(Worker::start(session).await?);
             }
+        } else {
+            alone = false;
         }
         if moved.elapsed() > STALLED {
             return Err(CliError::Message(format!(

@@ -100,6 +100,7 @@ diesel::table! {
         written_hash -> Nullable<Bytea>,
         created_at -> Timestamptz,
         written_fields -> Nullable<Jsonb>,
+        adding_since -> Nullable<Timestamptz>,
     }
 }
 
@@ -122,6 +123,8 @@ diesel::table! {
         tries -> Int4,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(moysklad_mappings, moysklad_changes);
 
 diesel::table! {
     /// Entities that were about to be made in a child.

@@ -1,9 +1,12 @@
 //! Cases 19 and 20 of facts/moysklad.md: a receiver that was down, and a token that is dead.
 
-use super::{Person, TOKENS, id, ours, run};
+use super::{Person, TOKENS, id, ours, run, shown};
 use crate::moysklad_reconcile::{cut_off, join_up};
 use crate::moysklad_sync::{Franchise, account_path};
 use crate::support::wait;
+use diesel::sql_types::{Nullable, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +34,7 @@ async fn five_hundred_edits_and_twenty_deletes_of_an_outage_are_caught_up_with()
         .collect();
     let ids = franchise.sim.person(main).create_many("product", &products).unwrap();
     let equal = async |franchise: &Franchise| {
-        wait::until("the children to be as main", Duration::from_secs(60), || async {
+        wait::until("the children to be as main", Duration::from_secs(180), || async {
             let wanted = shelf(franchise, main);
             franchise.children.iter().all(|child| shelf(franchise, *child) == wanted).then_some(())
         })
@@ -64,7 +67,7 @@ async fn five_hundred_edits_and_twenty_deletes_of_an_outage_are_caught_up_with()
         assert_eq!(franchise.sim.products(child).len(), 520, "archived, not deleted, and none made twice");
     }
     wait::until("the webhooks to be mended", Duration::from_secs(20), || async {
-        let all = webhooks.hooks().await;
+        let all = shown(&franchise, main);
         let ours = ours(&all);
         (all.len() == 16 && ours.len() == 15 && ours.iter().all(|hook| hook["enabled"] == true)).then_some(())
     })
@@ -117,7 +120,61 @@ async fn a_dead_token_costs_one_refusal_whoever_would_use_it() {
         (name(dead) == "Teapot").then_some(())
     })
     .await;
+    // A sweep that had begun with the dead token may have ended just now.
+    wait::until("a sweep with the new token", Duration::from_secs(60), || async {
+        trouble(&franchise, dead).await.is_none().then_some(())
+    })
+    .await;
     let (healthy, text) = run(&franchise, &["webhook", "health-check"]);
     assert!(healthy, "{text}");
     assert!(run(&franchise, &["accounts", "settings", &id(dead)]).0);
+}
+
+#[derive(QueryableByName)]
+struct Trouble {
+    #[diesel(sql_type = Nullable<Text>)]
+    last_error: Option<String>,
+}
+
+/// What went wrong in the last sweep of this account.
+async fn trouble(franchise: &Franchise, account: Uuid) -> Option<String> {
+    let query = format!(
+        "SELECT last_error FROM moysklad_sweeps WHERE job = 'reconcile' AND account_id = '{account}'"
+    );
+    let mut conn = franchise.gateway.database.connect().await;
+    sql_query(query).get_result::<Trouble>(&mut conn).await.unwrap().last_error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sweep_met_before_is_forgotten_with_a_new_token_or_a_new_start() {
+    // None but the first sweeps, which are a quarter of an hour away.
+    let franchise = Franchise::start().await;
+    let kazan = franchise.children[0];
+    assert!(run(&franchise, &["webhook", "setup", "--all"]).0);
+    let mut conn = franchise.gateway.database.connect().await;
+    let met = format!(
+        "INSERT INTO moysklad_sweeps (account_id, job, due_at, last_error)
+         VALUES ('{kazan}', 'reconcile', now() + interval '1 hour', 'MoySklad refused the token')
+         ON CONFLICT (account_id, job) DO UPDATE SET last_error = excluded.last_error"
+    );
+    let put = async |more: Value| {
+        let mut body = json!({"name": "Kazan", "role": "child", "parent_account_id": franchise.main});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(franchise.gateway.admin("PUT", &account_path(kazan), &body).await.0, 200);
+    };
+    let cases = [
+        vec![json!({"access_token": TOKENS[1]})],
+        vec![json!({"status": "inactive"}), json!({"status": "active"})],
+    ];
+    for changes in cases {
+        sql_query(&met).execute(&mut conn).await.unwrap();
+        put(json!({})).await;
+        let (healthy, text) = run(&franchise, &["webhook", "health-check"]);
+        assert!(!healthy && text.contains("its last sweep: MoySklad refused the token"), "{text}");
+        for change in changes {
+            put(change).await;
+        }
+        let (healthy, text) = run(&franchise, &["webhook", "health-check"]);
+        assert!(healthy, "{text}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Webhooks that MoySklad refuses, and what an operator is told to do.
 
-use super::{Person, TOKENS, id, names, ours, run, told};
+use super::{Person, TOKENS, id, names, ours, run, shown, told};
 use crate::moysklad_sync::{Franchise, account_path};
 use crate::support::moysklad::Fault;
+use crate::support::wait;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -122,8 +123,13 @@ async fn accounts_are_switched_on_one_by_one() {
     let (done, text) = run(&franchise, &["webhook", "delete-all", "--account", &id(omsk)]);
     assert!(!done && text.contains("--force"), "{text}");
     assert!(run(&franchise, &["webhook", "delete-all", "--account", &id(omsk), "--force"]).0);
-    let hooks = async |token| ours(&Person::new(&franchise, token).hooks().await).len();
-    assert_eq!((hooks(TOKENS[1]).await, hooks(TOKENS[2]).await), (5, 0));
+    let hooks = |account| ours(&shown(&franchise, account)).len();
+    // A check that was under way may have made some of them once more, and removes them at its end.
+    wait::until("its webhooks to be gone", Duration::from_secs(60), || async {
+        (hooks(omsk) == 0).then_some(())
+    })
+    .await;
+    assert_eq!(hooks(kazan), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +143,10 @@ async fn a_secret_that_was_just_made_opens_the_door_at_once_and_a_wrong_one_neve
     }
     let deliveries = franchise.sim.deliveries();
     let first = deliveries.iter().find(|delivery| delivery.account == franchise.main).unwrap();
-    assert_eq!(first.statuses, [Some(200)], "the first webhook of all");
+    // None at all where the machine paused for longer than MoySklad waits.
+    let (last, before) = first.statuses.split_last().unwrap();
+    assert_eq!(*last, Some(200), "the first webhook of all: {:?}", first.statuses);
+    assert!(before.iter().all(Option::is_none), "no other answer: {:?}", first.statuses);
     assert_eq!(franchise.sim.products(franchise.children[1]).len(), 2);
     let post = async |token: &str| {
         let url = franchise.gateway.url(&format!("/api/v1/webhooks/moysklad/{token}"));
@@ -147,6 +156,6 @@ async fn a_secret_that_was_just_made_opens_the_door_at_once_and_a_wrong_one_neve
     let started = std::time::Instant::now();
     let replies = futures_util::future::join_all(guesses.iter().map(|guess| post(guess))).await;
     assert!(replies.iter().all(|status| *status == 401), "{replies:?}");
-    assert!(started.elapsed() < Duration::from_secs(5), "who guesses together shares one look");
+    assert!(started.elapsed() < Duration::from_secs(30), "who guesses together shares one look");
     assert_eq!(franchise.gateway.admin_get(&account_path(franchise.main)).await["status"], "active");
 }

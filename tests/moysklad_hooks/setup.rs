@@ -1,9 +1,12 @@
 //! `hookgate webhook setup`, `delete-all`, `health-check`, `stats`, and the check that a worker makes by itself.
 
-use super::{Person, TOKENS, id, names, ours, run};
+use super::{Person, TOKENS, id, names, ours, run, shown};
 use crate::moysklad_sync::{Franchise, account_path};
 use crate::support::gateway::Gateway;
 use crate::support::wait;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -84,16 +87,57 @@ async fn what_is_missing_or_switched_off_is_found_and_mended() {
     assert!(run(&franchise, &["webhook", "setup", "--account", &id(franchise.main)]).0);
     let hooks = ours(&main.hooks().await);
     assert_eq!(hooks.len(), 15);
+    let warned = || franchise.gateway.log().matches("webhooks were not as they should be").count();
+    let before = warned();
     main.change_hook(&hooks[0], json!({"enabled": false})).await;
     main.remove_hook(&hooks[1]).await;
     wait::until("the webhooks to be mended", Duration::from_secs(20), || async {
-        let hooks = main.hooks().await;
+        let hooks = shown(&franchise, franchise.main);
         let ours = ours(&hooks);
         (ours.len() == 15 && ours.iter().all(|hook| hook["enabled"] == true) && hooks.len() == 16)
             .then_some(())
     })
     .await;
-    assert!(franchise.gateway.log().contains("webhooks were not as they should be"));
+    wait::until("the log to say so", Duration::from_secs(20), || async { (warned() > before).then_some(()) })
+        .await;
+}
+
+/// Who removes webhooks is not thwarted by a check that has begun and makes them anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_is_under_way_brings_back_nothing_that_was_removed() {
+    let franchise = Franchise::start_with(&[("MOYSKLAD_HOOK_CHECK_MINUTES", "0.03")]).await;
+    let (sim, main) = (&franchise.sim, franchise.main);
+    assert!(run(&franchise, &["webhook", "setup", "--account", &id(main)]).0);
+    // It knows the secret, and hangs in its first request.
+    sim.latency(main, Duration::from_secs(15));
+    let mut looks = 0;
+    wait::until("a check to hang", Duration::from_secs(60), || {
+        // One request may be followed by another.
+        looks = if sim.in_flight(main) > 0 { looks + 1 } else { 0 };
+        let hangs = looks > 50;
+        async move { hangs.then_some(()) }
+    })
+    .await;
+    sim.latency(main, Duration::ZERO);
+    let (done, text) = run(&franchise, &["webhook", "delete-all", "--account", &id(main), "--force"]);
+    assert!(done, "{text}");
+    let turns = format!(
+        "SELECT count(*) AS rows FROM moysklad_sweeps
+         WHERE account_id = '{main}' AND job = 'hooks' AND lease_owner IS NOT NULL"
+    );
+    wait::until("the check to end", Duration::from_secs(60), || async {
+        let mut conn = franchise.gateway.database.connect().await;
+        let turns: Count = sql_query(&turns).get_result(&mut conn).await.unwrap();
+        (turns.rows == 0).then_some(())
+    })
+    .await;
+    assert_eq!(ours(&shown(&franchise, main)), Vec::<Value>::new());
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
 }
 
 #[tokio::test(flavor = "multi_thread")]

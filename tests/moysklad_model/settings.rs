@@ -87,9 +87,10 @@ impl World {
     }
 
     /// What an operator does after a change of settings.
-    pub fn import_changed(&self) {
+    pub async fn import_changed(&self) {
         for child in self.children.iter().filter(|child| child.is_changed) {
-            let import = self.gateway.command(&["sync", "full", "--account", &child.account.to_string()]);
+            let import = ["sync", "full", "--account", &child.account.to_string()];
+            let import = self.gateway.run(&import).await;
             let said = String::from_utf8_lossy(&import.stderr);
             assert!(import.status.success(), "seed {}: {}: {said}", self.seed, child.profile.name);
         }

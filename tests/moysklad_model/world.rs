@@ -84,7 +84,9 @@ impl World {
             ("MOYSKLAD_RECONCILE_MINUTES", sweeps),
             ("MOYSKLAD_RESTORE_SECONDS", "1"),
             // People edit an order again and again within seconds; a loop would not end at any number.
-            ("MOYSKLAD_LOOP_WRITES", "4"),
+            ("MOYSKLAD_LOOP_WRITES", "20"),
+            // Imports may start a worker beside the gateway's.
+            ("WORKER_LEASE_SECONDS", "10"),
             // Every request of a long run in full is gigabytes.
             ("RUST_LOG", "hookgate=info"),
         ])
@@ -148,10 +150,10 @@ impl World {
             assert_eq!(status, 201, "{reply}");
             self.gateway.canary(profile.token);
         }
-        let setup = self.gateway.command(&["webhook", "setup", "--all"]);
+        let setup = self.gateway.run(&["webhook", "setup", "--all"]).await;
         assert!(setup.status.success(), "{}", String::from_utf8_lossy(&setup.stderr));
         // What was there before the first sweep is an import's affair.
-        let import = self.gateway.command(&["sync", "full", "--account", &self.main.to_string()]);
+        let import = self.gateway.run(&["sync", "full", "--account", &self.main.to_string()]).await;
         assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
         self.sim.weather(Weather {
             lose: 0.01,

@@ -15,7 +15,7 @@ async fn two_that_fight_over_a_state_are_parted_by_the_breaker_and_other_orders_
     let writes = || (sim.writes(*main).len(), sim.writes(*child).len());
     let before = writes();
     // A second app, which our header does not mute, wants the order new in the child and confirmed in main.
-    let blocked = wait::until("a breaker to hold a task", Duration::from_secs(30), || async {
+    let blocked = wait::until("a breaker to hold a task", Duration::from_secs(90), || async {
         for (account, order, wanted) in [(*child, order, "Новый"), (*main, copy, "Подтвержден")]
         {
             if shop.state(account, order) != wanted {
@@ -101,7 +101,7 @@ async fn a_write_is_noted_before_it_is_made_and_a_new_order_as_soon_as_it_has_an
     };
     assert_eq!(shop.count(&noted(shop.main)).await, 1, "its creation was the only write");
     assert_eq!(shop.sim.writes(shop.main).len(), 1);
-    shop.sim.latency(shop.child, Duration::from_millis(500));
+    shop.sim.latency(shop.child, Duration::from_secs(2));
     shop.set_state(shop.main, id(&shop.order()), "Подтвержден");
     wait::until("the write to be noted", Duration::from_secs(20), || async {
         (shop.count(&noted(shop.child)).await == 1).then_some(())

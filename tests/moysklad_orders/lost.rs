@@ -3,6 +3,7 @@
 use super::{ORIGIN, Shop, id, rows};
 use crate::support::moysklad::Weather;
 use crate::support::observe::{counts, emitted};
+use crate::support::wait;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -53,7 +54,7 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
         orders.iter().any(|one| one["applicable"] == false && has(one, "[deleted in the child account]"))
     })
     .await;
-    crate::support::wait::until("main's state to come back", Duration::from_secs(20), || async {
+    wait::until("main's state to come back", Duration::from_secs(20), || async {
         (shop.state(shop.child, followed) == "Подтвержден").then_some(())
     })
     .await;
@@ -62,6 +63,29 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
     let told = emitted(&shop.gateway, &new.to_string()).await;
     assert_eq!(told, counts(&[("sales_order.created", 1)]), "found, and told");
     assert_eq!(emitted(&shop.gateway, &deleted.to_string()).await["sales_order.cancelled"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_goes_into_the_bin_again_stops_to_count_again_without_a_webhook() {
+    let shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    let document = order(&shop, tea, 1);
+    shop.settle().await;
+    let path = format!("/entity/customerorder/{document}/trash");
+    for _ in 0..3 {
+        shop.sim.weather(Weather { lose: 1.0, ..Weather::default() });
+        shop.sim.person(shop.child).request(&reqwest::Method::POST, &path, &Value::Null).unwrap();
+        shop.sim.weather(Weather::default());
+        main_when(&shop, "it not to count", |orders| orders[0]["applicable"] == false).await;
+        shop.settle().await;
+        shop.sim.person(shop.child).restore("customerorder", document).unwrap();
+        main_when(&shop, "it to count", |orders| orders[0]["applicable"] == true).await;
+        shop.settle().await;
+    }
+    let gone = "SELECT count(*) AS rows FROM webhook_events WHERE event_id LIKE 'sweep:%@gone%'";
+    assert_eq!(shop.count(gone).await, 3, "each time is told once, however often it is looked for");
+    let told = emitted(&shop.gateway, &document.to_string()).await;
+    assert_eq!(told["sales_order.cancelled"], 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,11 +128,11 @@ async fn what_a_sweep_told_of_is_not_told_again_by_a_webhook_that_comes_late() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;
     shop.settle().await;
-    shop.sim.weather(Weather { delay: Duration::from_secs(6), ..Weather::default() });
+    shop.sim.weather(Weather { delay: Duration::from_secs(25), ..Weather::default() });
     let order = order(&shop, tea, 1);
     let product = shop.sim.create_in(shop.main, "product", json!({"name": "Coffee"}));
     let told = counts(&[("sales_order.created", 1)]);
-    crate::support::wait::until("a sweep to tell of the order", Duration::from_secs(5), || async {
+    wait::until("a sweep to tell of the order", Duration::from_secs(20), || async {
         (emitted(&shop.gateway, &order.to_string()).await == told).then_some(())
     })
     .await;
@@ -122,6 +146,25 @@ async fn what_a_sweep_told_of_is_not_told_again_by_a_webhook_that_comes_late() {
 async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;
+    // No sweep shall find anything before its webhook has told of it.
+    let swept = async |more: &str| {
+        shop.count(&format!(
+            "SELECT count(*) AS rows FROM moysklad_sweeps WHERE job = 'reconcile' AND {more}"
+        ))
+        .await
+    };
+    wait::until("both accounts to be on the list", Duration::from_secs(60), || async {
+        (swept("true").await == 2).then_some(())
+    })
+    .await;
+    let due = async |when: &str| {
+        shop.execute(&format!("UPDATE moysklad_sweeps SET due_at = {when} WHERE job = 'reconcile'")).await;
+    };
+    due("now() + interval '1 hour'").await;
+    wait::until("the sweeps under way to end", Duration::from_secs(60), || async {
+        (swept("lease_owner IS NOT NULL").await == 0).then_some(())
+    })
+    .await;
     let order = order(&shop, tea, 1);
     shop.settle().await;
     shop.set_state(shop.child, order, "Подтвержден");
@@ -131,7 +174,8 @@ async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
     shop.settle().await;
     let sweeps = || shop.gateway.log().matches("swept").count();
     let seen = sweeps();
-    crate::support::wait::until("each account to be swept twice", Duration::from_secs(30), || async {
+    due("now()").await;
+    wait::until("each account to be swept twice", Duration::from_secs(30), || async {
         (sweeps() >= seen + 4).then_some(())
     })
     .await;

@@ -106,7 +106,7 @@ async fn full_while(
     let mut command = franchise.gateway.begin_command(&["sync", "full", "--account", &account]);
     let start = Instant::now();
     while command.try_wait().unwrap().is_none() {
-        if start.elapsed() > Duration::from_secs(90) {
+        if start.elapsed() > Duration::from_secs(180) {
             command.kill().unwrap();
             panic!("it does not end: {}", told(&command.wait_with_output().unwrap()).1);
         }
@@ -239,7 +239,8 @@ async fn when_most_of_main_seems_gone_nothing_is_deleted_and_that_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_beside_a_busy_worker_leaves_the_tasks_to_it() {
-    let franchise = Franchise::start_with(&[("WORKER_CONCURRENCY", "1")]).await;
+    let env = [("WORKER_CONCURRENCY", "1"), ("WORKER_LEASE_SECONDS", "20")];
+    let franchise = Franchise::start_with(&env).await;
     cut_off(&franchise);
     franchise.sim.create(franchise.main, kettle(1));
     for child in franchise.children {

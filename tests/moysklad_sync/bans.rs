@@ -35,7 +35,7 @@ async fn equal_failures_of_one_child_stop_at_half_of_what_brings_a_ban() {
             body
         })
         .collect();
-    sim.person(*main).create_many("product", &bodies).unwrap();
+    franchise.gathered(async || sim.person(*main).create_many("product", &bodies).unwrap()).await;
     let task = franchise
         .task_when("the child's task to be held", *kazan, |task| {
             task["error"].as_str().is_some_and(|error| error.contains("held back"))

@@ -23,7 +23,8 @@ fn products(count: usize) -> Vec<Value> {
 async fn fifty_prices_changed_at_once_are_two_reads_and_two_writes_for_each_child() {
     let franchise = Franchise::start().await;
     let Franchise { sim, main, children, .. } = &franchise;
-    let ids = sim.person(*main).create_many("product", &products(50)).unwrap();
+    let create = async || sim.person(*main).create_many("product", &products(50)).unwrap();
+    let ids = franchise.gathered(create).await;
     franchise.settle().await;
     for child in children {
         assert_eq!(sim.products(*child).len(), 50);
@@ -33,7 +34,7 @@ async fn fifty_prices_changed_at_once_are_two_reads_and_two_writes_for_each_chil
     let price = |n: usize| sale_price(&franchise, "Retail", &(1000 + n).to_string(), "RUB");
     let changes: Vec<(Uuid, Value)> =
         ids.iter().enumerate().map(|(n, id)| (*id, json!({"salePrices": [price(n)]}))).collect();
-    sim.person(*main).update_many("product", &changes).unwrap();
+    franchise.gathered(async || sim.person(*main).update_many("product", &changes).unwrap()).await;
     franchise.settle().await;
 
     for (child, (requests, writes)) in children.iter().zip(before) {

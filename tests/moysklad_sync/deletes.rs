@@ -43,7 +43,7 @@ async fn fifty_deletes_at_once_are_two_writes_for_each_child() {
     let Franchise { sim, main, children, .. } = &franchise;
     let ids = filled(&franchise, 51).await;
     let before = children.map(|child| sim.writes(child).len());
-    sim.person(*main).delete_many("product", &ids[..50]).unwrap();
+    franchise.gathered(async || sim.person(*main).delete_many("product", &ids[..50]).unwrap()).await;
     franchise.settle().await;
     for (child, before) in children.iter().zip(before) {
         let written = sim.writes(*child).split_off(before);
@@ -88,7 +88,7 @@ async fn what_the_child_has_deleted_too_is_forgotten_and_the_rest_archived() {
         sim.weather(Weather { lose: 1.0, ..Weather::default() });
         sim.delete(*kazan, sim.id_by(*kazan, "product", "externalCode", "kettle-3"));
         sim.weather(Weather::default());
-        sim.person(*main).delete_many("product", &ids).unwrap();
+        franchise.gathered(async || sim.person(*main).delete_many("product", &ids).unwrap()).await;
         franchise.settle().await;
         assert_eq!((sim.products(*kazan).len(), sim.products(*omsk).len()), (9, 10));
         for child in [*kazan, *omsk] {
@@ -105,7 +105,7 @@ async fn an_array_that_is_refused_as_a_whole_is_written_one_by_one() {
     let Franchise { sim, main, children: [kazan, omsk], .. } = &franchise;
     let ids = filled(&franchise, 4).await;
     sim.fault(*kazan, Method::POST, Fault::Status(413, 1044));
-    sim.person(*main).delete_many("product", &ids).unwrap();
+    franchise.gathered(async || sim.person(*main).delete_many("product", &ids).unwrap()).await;
     franchise.settle().await;
     assert!(names(&sim.products(*kazan)).is_empty());
     assert_eq!((puts(&franchise, *kazan), puts(&franchise, *omsk)), (4, 0));

@@ -130,7 +130,8 @@ async fn names_that_gather_before_the_task_runs_are_all_heard() {
         sim.edit(*main, id, json!({"description": "Large"}));
     });
     let both = [(id, json!(["salePrices"])), (id, json!(["description"]))];
-    notify_with(&franchise, &both, "both").await;
+    franchise.gathered(async || notified(&franchise, &both, "both").await).await;
+    franchise.settle().await;
     let entry = franchise.log(*kazan, id).await.remove(0);
     assert_eq!(entry["received"], json!(["description", "salePrices"]), "{entry}");
     let mut applied: Vec<&str> =
@@ -142,6 +143,12 @@ async fn names_that_gather_before_the_task_runs_are_all_heard() {
 
 /// One notification of updates of main's products, with these names; null: without.
 async fn notify_with(franchise: &Franchise, updates: &[(Uuid, Value)], request_id: &str) {
+    notified(franchise, updates, request_id).await;
+    franchise.settle().await;
+}
+
+/// The same, and gives when it is stored.
+async fn notified(franchise: &Franchise, updates: &[(Uuid, Value)], request_id: &str) {
     let Franchise { gateway, sim, main, .. } = franchise;
     let event = |(id, names): &(Uuid, Value)| {
         let href = format!("{}/entity/product/{id}", sim.base);
@@ -156,5 +163,4 @@ async fn notify_with(franchise: &Franchise, updates: &[(Uuid, Value)], request_i
     let path = hook_url().replace(super::ORIGIN, "");
     let url = gateway.url(&format!("{path}&requestId={request_id}"));
     assert_eq!(gateway.http.post(url).body(body).send().await.unwrap().status(), 200);
-    franchise.settle().await;
 }

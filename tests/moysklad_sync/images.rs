@@ -344,7 +344,7 @@ async fn many_lists_are_read_at_once_and_variants_and_bundles_have_images_too() 
             |n| json!({"name": "Cup", "externalCode": format!("cup {n}"), "images": [named(&n.to_string())]}),
         )
         .collect();
-    let ids = sim.person(*main).create_many("product", &cups).unwrap();
+    let ids = franchise.gathered(async || sim.person(*main).create_many("product", &cups).unwrap()).await;
     franchise.settle().await;
     for (n, cup) in sim.products(*kazan).iter().enumerate() {
         let id = cup["id"].as_str().unwrap().parse().unwrap();

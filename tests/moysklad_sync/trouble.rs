@@ -12,8 +12,8 @@ use uuid::Uuid;
 async fn a_slow_child_holds_nobody() {
     let franchise = Franchise::start_with(&[("WORKER_CONCURRENCY", "8")]).await;
     let Franchise { sim, main, children: [slow, quick], .. } = &franchise;
-    // One product takes it three calls of 5 s, and there are more products than workers.
-    sim.latency(*slow, Duration::from_secs(5));
+    // One product takes it three calls of 15 s, and there are more products than workers.
+    sim.latency(*slow, Duration::from_secs(15));
     for number in 0..12 {
         sim.create(*main, json!({"name": format!("Kettle {number}"), "externalCode": format!("k{number}")}));
     }
@@ -194,30 +194,54 @@ async fn goods_that_main_does_not_show_any_more_are_archived_only_if_somebody_sa
     franchise.settle().await;
     franchise.unheard(|| sim.person(*main).delete_many("product", &ids).unwrap());
     let archived = || sim.products(*kazan).iter().filter(|one| one["archived"] == true).count();
-    let tell = async |action: &str, ids: &[Uuid]| {
-        let event = |id: &Uuid| {
-            let href = format!("{}/entity/product/{id}", sim.base);
-            json!({"meta": {"type": "product", "href": href}, "action": action, "accountId": main})
-        };
-        let events: Vec<Value> = ids.iter().map(event).collect();
-        let path = format!("{}&requestId={action}", hook_url().replace(ORIGIN, ""));
-        let body = json!({"events": events}).to_string();
-        let reply =
-            franchise.gateway.http.post(franchise.gateway.url(&path)).body(body).send().await.unwrap();
-        assert_eq!(reply.status(), 200);
-        franchise.settle().await;
-    };
-    tell("UPDATE", &ids).await;
+    tell(&franchise, "UPDATE", &ids, "update").await;
     assert_eq!(archived(), 0);
     let error = franchise.tasks(*kazan).await[0]["error"].as_str().unwrap().to_owned();
     assert!(error.contains("main does not show 25 of 25 products"), "{error}");
-    tell("DELETE", &ids).await;
+    tell(&franchise, "DELETE", &ids, "delete").await;
     assert_eq!(archived(), 25);
+}
+
+/// One notification about these products of main, for one run of each child.
+async fn tell(franchise: &Franchise, action: &str, ids: &[Uuid], request_id: &str) {
+    let event = |id: &Uuid| {
+        let href = format!("{}/entity/product/{id}", franchise.sim.base);
+        json!({"meta": {"type": "product", "href": href}, "action": action, "accountId": franchise.main})
+    };
+    let body = json!({"events": ids.iter().map(event).collect::<Vec<Value>>()}).to_string();
+    let path = format!("{}&requestId={request_id}", hook_url().replace(ORIGIN, ""));
+    let post = franchise.gateway.http.post(franchise.gateway.url(&path)).body(body);
+    let reply = franchise.gathered(async || post.send().await.unwrap()).await;
+    assert_eq!(reply.status(), 200);
+    franchise.settle().await;
+}
+
+#[tokio::test]
+async fn goods_that_main_does_not_show_stay_also_when_news_of_them_come_in_portions() {
+    let franchise = Franchise::start().await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    let many: Vec<Value> =
+        (0..45).map(|n| json!({"name": format!("P{n}"), "externalCode": format!("p{n}")})).collect();
+    let ids = sim.person(*main).create_many("product", &many).unwrap();
+    franchise.settle().await;
+    let archived = || sim.products(*kazan).iter().filter(|one| one["archived"] == true).count();
+    // A few are gone for certain: main shows the others.
+    franchise.unheard(|| sim.person(*main).delete_many("product", &ids[..5]).unwrap());
+    tell(&franchise, "UPDATE", &ids[..5], "few").await;
+    assert_eq!(archived(), 5);
+    franchise.unheard(|| sim.person(*main).delete_many("product", &ids[5..]).unwrap());
+    for (n, portion) in ids[5..].chunks(20).enumerate() {
+        tell(&franchise, "UPDATE", portion, &format!("portion {n}")).await;
+        assert_eq!(archived(), 5, "portion {n}");
+        let error = franchise.tasks(*kazan).await[0]["error"].as_str().unwrap().to_owned();
+        assert!(error.contains("main does not show 40 of 40 products"), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn one_that_fails_again_and_again_keeps_no_other_waiting() {
-    let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "1")]).await;
+    let franchise =
+        Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "1"), ("WORKER_MAX_ATTEMPTS", "20")]).await;
     let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
     let codes = ["a", "b", "c"];
     let goods = codes.map(|code| json!({"name": code, "externalCode": code}));

@@ -207,6 +207,12 @@ impl Gateway {
         self.prepared(arguments).output().unwrap()
     }
 
+    /// The same without holding the runtime, for commands that take long.
+    pub async fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = self.prepared(arguments);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
     /// Starts a command, to be looked at, or killed, while it runs.
     pub fn begin_command(&self, arguments: &[&str]) -> Child {
         self.prepared(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -8,13 +8,60 @@
 #[allow(unused_imports, reason = "for the tests that need them")]
 pub use hookgate::simulate::moysklad::{Delivery, Fault, Person, Recorded, Rules, Weather};
 
+use super::gateway::TestDatabase;
 use super::wait;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl as _;
 use hookgate::simulate::moysklad;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+
+/// A machine that pauses a gateway must not make webhooks come twice, or be lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Work that has not ended by then hangs.
+const LONG: Duration = Duration::from_secs(120);
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// Waits until every webhook was sent, every event handled and every sync task ended.
+pub async fn settle(sim: &Simulator, database: &TestDatabase) {
+    // One statement: work that changes its status between two would be seen by neither.
+    let unfinished = "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing'))
+             + (SELECT count(*) FROM sync_queue WHERE status IN ('received', 'processing')) AS rows";
+    idle(sim, database, unfinished).await;
+}
+
+/// Waits until every webhook was sent and every event handled; what they made to do may be left.
+pub async fn heard(sim: &Simulator, database: &TestDatabase) {
+    let unfinished = "SELECT count(*) AS rows FROM webhook_events WHERE status IN ('received', 'processing')";
+    idle(sim, database, unfinished).await;
+}
+
+/// Until no webhook is under way and this query counts nothing.
+async fn idle(sim: &Simulator, database: &TestDatabase, unfinished: &str) {
+    let mut conn = database.connect().await;
+    let start = Instant::now();
+    loop {
+        let late = start.elapsed() > LONG;
+        let sent = sim.is_quiet().then(|| sim.delivered());
+        let left: Count = sql_query(unfinished).get_result(&mut conn).await.unwrap();
+        // The last task may have raised a webhook between the two looks.
+        let is_quiet = sent.is_some() && sim.is_quiet() && sent == Some(sim.delivered());
+        if is_quiet && left.rows == 0 {
+            return;
+        }
+        assert!(!late, "{} events and tasks did not end; quiet: {is_quiet}", left.rows);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 /// A running simulator; stopped when dropped. What is not here is in the library's, which it derefs to.
 pub struct Simulator {
@@ -39,9 +86,15 @@ impl Simulator {
 
     /// The same, with chance that begins at `seed`.
     pub fn start_seeded(prefix: &str, seed: u64) -> Self {
+        Self::start_patient(prefix, seed, PATIENCE)
+    }
+
+    /// The same for a receiver of webhooks that has to answer within this.
+    pub fn start_patient(prefix: &str, seed: u64, patience: Duration) -> Self {
         // A test may come here first, and no client can be built without it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = moysklad::Config { port: 0, prefix: Some(prefix.to_owned()), seed };
+        let (prefix, patience) = (Some(prefix.to_owned()), Some(patience));
+        let config = moysklad::Config { port: 0, prefix, seed, patience };
         let inner = moysklad::Simulator::start(&config).unwrap();
         Self { base: inner.base().to_owned(), inner }
     }

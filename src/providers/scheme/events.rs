@@ -108,7 +108,8 @@ fn one(
         SecondKey { key: key.into(), drop: replay == Replay::Drop }
     });
     let subject = scene.first(&event.subject, moment);
-    Incoming { event_id, event_type, subject, occurred_at, body, envelope, second_key }.checked()
+    Incoming { event_id, event_type, subject, occurred_at, body, envelope, second_key, urgent: false }
+        .checked()
 }
 
 fn absent(what: &str, choice: &super::template::Choice) -> Unreadable {

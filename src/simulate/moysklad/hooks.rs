@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The receiver must have answered within this.
+/// The receiver must have answered within this, unless the configuration says otherwise.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 const ATTEMPTS: usize = 4;
 

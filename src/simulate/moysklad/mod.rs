@@ -58,6 +58,8 @@ pub struct Config {
     pub prefix: Option<String>,
     /// Where chance begins: the same seed brings the same weather to the same requests.
     pub seed: u64,
+    /// The receiver of a webhook must have answered within this; the real one's 1.5 s if none is given.
+    pub patience: Option<Duration>,
 }
 
 /// A running simulator; stopped when dropped.
@@ -90,7 +92,7 @@ impl Simulator {
         // By another name, as the real one's storage has.
         let storage = TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))?;
         let contents = format!("http://localhost:{}", storage.local_addr()?.port());
-        let http = reqwest::Client::builder().no_proxy().timeout(hooks::PATIENCE);
+        let http = reqwest::Client::builder().no_proxy().timeout(config.patience.unwrap_or(hooks::PATIENCE));
         let http = http.redirect(reqwest::redirect::Policy::none()).build().map_err(std::io::Error::other)?;
         let world = World::new(&base, &contents, config.prefix.as_deref(), config.seed);
         let (sender, started) = std::sync::mpsc::channel();
@@ -231,6 +233,11 @@ impl Simulator {
         self.read(account, |account| account.traffic.peak_in_flight).unwrap_or_default()
     }
 
+    /// Requests of the account that have come and are not answered yet.
+    pub fn in_flight(&self, account: Uuid) -> usize {
+        self.read(account, |account| account.traffic.in_flight).unwrap_or_default()
+    }
+
     /// Most requests with this token of the account that were in flight at once.
     pub fn peak_in_flight_of(&self, account: Uuid, token: &str) -> usize {
         self.read(account, |account| {
@@ -248,6 +255,11 @@ impl Simulator {
     /// Webhooks that were sent, or given up.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.world().deliveries.clone()
+    }
+
+    /// How many webhooks were sent, or given up.
+    pub fn delivered(&self) -> usize {
+        self.shared.world().deliveries.len()
     }
 
     /// Whether all webhooks have been sent, or given up.

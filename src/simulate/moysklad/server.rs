@@ -23,6 +23,8 @@ use std::time::Duration;
 pub(super) const ROOT: &str = "/api/remap/1.2";
 /// The largest body.
 const MOST_BYTES: usize = 20 << 20;
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// `storage` stands for the host where contents are.
 pub(super) fn start(
@@ -42,7 +44,9 @@ pub(super) fn start(
             }),
         )
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(0).listen(listener)?.listen(storage)?.run())
+    // Longer than clients keep an idle connection: one that is closed under a request fails it.
+    let server = server.workers(1).disable_signals().shutdown_timeout(0).keep_alive(KEEP_ALIVE);
+    Ok(server.listen(listener)?.listen(storage)?.run())
 }
 
 fn read(request: &HttpRequest, path: &str, body: &web::Bytes) -> Request {

@@ -54,6 +54,30 @@ pub(super) async fn find_many(
     Ok(rows.into_iter().map(mapping).collect())
 }
 
+/// Ids in main of at most `most` entities that this child has, at random: not these, none that is archived because main
+/// deleted it, and none of which a delete waits to be brought over.
+pub(super) async fn some_others(
+    conn: &mut AsyncPgConnection,
+    (main_account, child_account, entity_type): (Uuid, Uuid, &str),
+    not_these: &[Uuid],
+    most: usize,
+) -> QueryResult<Vec<Uuid>> {
+    use crate::db::schema::moysklad_changes::dsl as changes;
+    let deleted = changes::moysklad_changes
+        .filter(changes::child_account.eq(child_account).and(changes::main_account.eq(main_account)))
+        .filter(changes::entity_type.eq(entity_type).and(changes::operation.eq("delete")))
+        .select(changes::main_id);
+    dsl::moysklad_mappings
+        .filter(dsl::main_account.eq(main_account).and(dsl::child_account.eq(child_account)))
+        .filter(dsl::entity_type.eq(entity_type).and(dsl::written_hash.is_distinct_from(ARCHIVED)))
+        .filter(dsl::main_id.ne_all(not_these).and(dsl::main_id.ne_all(deleted)))
+        .order(diesel::dsl::sql::<diesel::sql_types::Double>("random()"))
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .select(dsl::main_id)
+        .load(conn)
+        .await
+}
+
 /// Which entity of main this one of a child follows.
 pub(super) async fn main_of(
     conn: &mut AsyncPgConnection,

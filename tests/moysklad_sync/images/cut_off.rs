@@ -109,7 +109,7 @@ async fn a_lost_reply_to_an_upload_that_main_takes_back_leaves_nothing_in_the_ch
 
 #[tokio::test]
 async fn a_product_whose_creation_was_cut_off_gets_its_images_whatever_was_told() {
-    let franchise = start(&[]).await;
+    let franchise = start(&[("WORKER_BACKOFF_SECONDS", "600")]).await;
     let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
     let id = franchise.unheard(|| sim.create(*main, kettle(&["a"])));
     // The call is tried three times by itself: it carries a syncId.

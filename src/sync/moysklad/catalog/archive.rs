@@ -26,7 +26,8 @@ struct Gone {
 
 impl Drain<'_> {
     /// Of those that main does not show the ones that may be archived, beside so many that it shows. When many are missing
-    /// at once of which nobody told that they were deleted, main's token is more likely not to see them.
+    /// of which nobody told that they were deleted, main's token is more likely not to see them. News of them may come a few
+    /// at a time, so others that the child has are looked at as well.
     pub(super) async fn certainly_gone(
         &mut self,
         kind: EntityKind,
@@ -38,13 +39,22 @@ impl Drain<'_> {
             !change.deleted && mapping.as_ref().is_some_and(|mapping| !is_archived(mapping))
         };
         let odd = missing.iter().filter(|one| is_odd(one)).count();
-        if odd <= MANY || odd <= there {
+        if odd <= there {
+            return Ok(missing);
+        }
+        let (mut unseen, mut seen) = (odd, there);
+        if odd <= MANY {
+            let others = self.others(kind, &missing).await?;
+            let shown = if others.is_empty() { 0 } else { self.read(kind, &others).await?.len() };
+            (unseen, seen) = (odd + others.len().saturating_sub(shown), there + shown);
+        }
+        if unseen <= MANY || unseen <= seen {
             return Ok(missing);
         }
         let text = format!(
-            "main does not show {odd} of {} {}s any more, and nobody told that they were deleted: they stay as they are; \
-             check whose token main has and what it may see, then retry",
-            odd + there,
+            "main does not show {unseen} of {} {}s that were looked at, and nobody told that they were deleted: they stay \
+             as they are; check whose token main has and what it may see, then retry",
+            unseen + seen,
             kind.keyword(),
         );
         let (odd, gone): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_odd);
@@ -52,6 +62,19 @@ impl Drain<'_> {
             self.fail(change, HandlerError::GiveUp(text.clone()).into()).await?;
         }
         Ok(gone)
+    }
+
+    /// Ids in main of some other entities of this type that the child has and nobody said that main has deleted; at random,
+    /// because a token may see some folders or departments and not others.
+    async fn others(
+        &self,
+        kind: EntityKind,
+        missing: &[(Change, Option<Mapping>)],
+    ) -> Result<Vec<Uuid>, ApiError> {
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let known: Vec<Uuid> = missing.iter().map(|(change, _)| change.main_id).collect();
+        let mut conn = self.cx.conn().await?;
+        mappings::some_others(&mut conn, (main, child, kind.keyword()), &known, AT_ONCE).await.map_err(broken)
     }
 
     /// Main has deleted these: one write for all, those that it refuses alone.

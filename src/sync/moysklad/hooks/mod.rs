@@ -38,6 +38,11 @@ pub enum HookError {
     /// It takes no part now.
     #[error("the account is {0}; make it active first")]
     NotActive(&'static str),
+    /// Somebody removed them meanwhile.
+    #[error(
+        "its webhooks are not set up, or were removed meanwhile: run `hookgate webhook setup --account {0}`"
+    )]
+    Removed(Uuid),
     /// A child's settings cannot be read.
     #[error("account {0}: settings: {1}")]
     Settings(Uuid, SettingsError),
@@ -116,7 +121,8 @@ impl Hooks {
         Ok(())
     }
 
-    /// Makes the account's webhooks exactly those that its role and settings need. Those of others are never touched.
+    /// Makes the account's webhooks exactly those that its role and settings need. Those of others are never touched. An
+    /// account that was not prepared is refused.
     pub async fn setup(&self, id: Uuid) -> Result<SetupReport, HookError> {
         self.check_prefix()?;
         let (credentials, own, needed) = self.look(id).await?;
@@ -128,7 +134,15 @@ impl Hooks {
             stock::make_so(&api, &own, stock, &mut report).await?;
             Ok(report)
         };
-        match made.await {
+        let made = made.await;
+        // Who removes them forgets the secret first and lists them then: what was made after that list is to go, too.
+        if !accounts::has_hook_token(&mut *self.work.pool.get().await?, id).await? {
+            return match remove_ours(&api, &own).await {
+                Ok(_) => Err(HookError::Removed(id)),
+                Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
+            };
+        }
+        match made {
             Ok(report) => Ok(report),
             Err(error) => Err(HookError::Api(match wire::of_account(&error) {
                 Some(remedy) => remedy.to_owned(),
@@ -209,13 +223,7 @@ impl Hooks {
         // First: once it is gone, no check sets them up again, and they are found by their URL.
         accounts::forget_hook_token(&mut conn, id).await?;
         drop(conn);
-        let removed = async {
-            let there = wire::list(&api).await?;
-            let ours: Vec<Uuid> = plan::own_among(&there, &own).iter().map(|hook| hook.id).collect();
-            wire::remove(&api, &ours).await?;
-            Ok(ours.len() + stock::delete_all(&api, &own).await?)
-        };
-        match removed.await {
+        match remove_ours(&api, &own).await {
             Ok(removed) => Ok(removed),
             Err(error) => Err(HookError::Api(told(&self.work, &credentials, error).await)),
         }
@@ -257,7 +265,9 @@ impl Hooks {
             return Err(HookError::NotActive(credentials.account.status.as_str()));
         }
         let mut conn = self.work.pool.get().await?;
-        let token = accounts::ensure_hook_token(&mut conn, self.work.master_key(), id).await?;
+        // Not made here: who has just removed the webhooks must not find them there again.
+        let token = accounts::hook_token(&mut conn, self.work.master_key(), id).await?;
+        let token = token.ok_or(HookError::Removed(id))?;
         let own = Own::new(self.app_url(), Some(&token)).map_err(HookError::Url)?;
         let needed = needed(&mut conn, &credentials.account).await?;
         Ok((credentials, own, needed))
@@ -309,6 +319,14 @@ impl Hooks {
     fn check_prefix(&self) -> Result<(), HookError> {
         if api::is_accepted_prefix(self.app_url()) { Ok(()) } else { Err(HookError::Prefix) }
     }
+}
+
+/// Removes every webhook of this gateway; gives how many there were.
+async fn remove_ours(api: &AccountApi, own: &Own) -> Result<usize, ApiError> {
+    let there = wire::list(api).await?;
+    let ours: Vec<Uuid> = plan::own_among(&there, own).iter().map(|hook| hook.id).collect();
+    wire::remove(api, &ours).await?;
+    Ok(ours.len() + stock::delete_all(api, own).await?)
 }
 
 /// An error in words; a dead token suspends its account.

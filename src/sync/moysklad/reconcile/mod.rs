@@ -14,7 +14,7 @@ mod told;
 mod watch;
 
 pub(super) use listing::there;
-pub(super) use schedule::trouble;
+pub(super) use schedule::{forget_trouble, trouble};
 
 pub use import::{Import, ImportError, Progress};
 pub use watch::watch;

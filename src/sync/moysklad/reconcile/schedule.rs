@@ -150,6 +150,18 @@ pub(in crate::sync::moysklad) async fn trouble(
     Ok(error.flatten())
 }
 
+/// What went wrong before the account was mended says nothing of it now.
+pub(in crate::sync::moysklad) async fn forget_trouble(
+    conn: &mut AsyncPgConnection,
+    account: Uuid,
+) -> QueryResult<()> {
+    diesel::update(dsl::moysklad_sweeps.filter(dsl::account_id.eq(account).and(dsl::job.ne("import"))))
+        .set(dsl::last_error.eq(None::<String>))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Gives back every turn of a node that stops: another one, or the same after its start, begins it anew.
 pub(super) async fn release(conn: &mut AsyncPgConnection, owner: Uuid) -> QueryResult<usize> {
     diesel::sql_query(
