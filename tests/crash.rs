@@ -1,6 +1,7 @@
 //! What was acknowledged survives: kills, drains and takeovers under load.
 
 use crate::support::gateway::Gateway;
+use crate::support::nobody::Nobody;
 use crate::support::sign;
 use crate::support::wait::until;
 use diesel::QueryableByName;
@@ -12,7 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SECRET: &str = "whsec_canary_crash";
+/// Another for each test: a gateway of another test that gets the port of one that was killed must acknowledge nothing.
+fn secret() -> String {
+    format!("whsec_canary_{}", uuid::Uuid::new_v4().simple())
+}
 
 fn payment(n: u64) -> (String, String) {
     let id = format!("evt_{n}");
@@ -27,19 +31,20 @@ fn payment(n: u64) -> (String, String) {
 /// Posts events until told to stop and remembers which were acknowledged.
 struct Load {
     base: Arc<Mutex<String>>,
+    nobody: Nobody,
     acknowledged: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(gateway: &Gateway, senders: usize) -> Self {
+    fn start(gateway: &Gateway, secret: &str, senders: usize) -> Self {
         let base = Arc::new(Mutex::new(gateway.base.clone()));
         let (acknowledged, stop, next) =
             (Arc::default(), Arc::<AtomicBool>::default(), Arc::new(AtomicU64::new(0)));
         let tasks = (0..senders)
             .map(|_| {
-                let (base, http) = (base.clone(), gateway.http.clone());
+                let (base, http, secret) = (base.clone(), gateway.http.clone(), secret.to_owned());
                 let (acknowledged, stop, next): (Arc<Mutex<Vec<String>>>, _, _) =
                     (Arc::clone(&acknowledged), stop.clone(), next.clone());
                 tokio::spawn(async move {
@@ -48,7 +53,7 @@ impl Load {
                         // A provider sends the same event again until it is acknowledged.
                         while !stop.load(SeqCst) {
                             let url = format!("{}/api/v1/webhooks/stripe", base.lock().unwrap());
-                            let signature = sign::stripe_now(SECRET, body.as_bytes());
+                            let signature = sign::stripe_now(&secret, body.as_bytes());
                             let request =
                                 http.post(url).header("stripe-signature", signature).body(body.clone());
                             match request.send().await {
@@ -63,7 +68,16 @@ impl Load {
                 })
             })
             .collect();
-        Self { base, acknowledged, stop, tasks }
+        Self { base, nobody: Nobody::new(), acknowledged, stop, tasks }
+    }
+
+    fn go_to(&self, gateway: &Gateway) {
+        self.base.lock().unwrap().clone_from(&gateway.base);
+    }
+
+    /// From now on nobody is reached: where a gateway listened, something else may soon.
+    fn go_nowhere(&self) {
+        self.nobody.url.as_str().trim_end_matches('/').clone_into(&mut self.base.lock().unwrap());
     }
 
     fn count(&self) -> usize {
@@ -144,13 +158,15 @@ async fn count(gateway: &Gateway, condition: &str) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_kills_under_load_lose_nothing_and_double_nothing() {
-    let mut gateway = Gateway::start(&[("STRIPE_WEBHOOK_SECRET", SECRET)]).await;
-    let load = Load::start(&gateway, 16);
+    let secret = secret();
+    let mut gateway = Gateway::start(&[("STRIPE_WEBHOOK_SECRET", &secret)]).await;
+    let load = Load::start(&gateway, &secret, 16);
     for _ in 0..4 {
         load.grown_by(300).await;
+        load.go_nowhere();
         gateway.kill();
         gateway.restart();
-        *load.base.lock().unwrap() = gateway.base.clone();
+        load.go_to(&gateway);
     }
     load.grown_by(300).await;
     let acknowledged = load.stop().await;
@@ -160,13 +176,16 @@ async fn four_kills_under_load_lose_nothing_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn termination_under_load_drains_and_answers_what_it_has_taken() {
-    let mut gateway = Gateway::start(&[("STRIPE_WEBHOOK_SECRET", SECRET)]).await;
-    let load = Load::start(&gateway, 8);
+    let secret = secret();
+    let mut gateway = Gateway::start(&[("STRIPE_WEBHOOK_SECRET", &secret)]).await;
+    let load = Load::start(&gateway, &secret, 8);
     load.grown_by(200).await;
+    // The load goes on while it drains.
     assert!(gateway.terminate(), "it exits with success");
+    load.go_nowhere();
     assert_eq!(count(&gateway, "status = 'processing'").await, 0, "nothing is left half done");
     gateway.restart();
-    *load.base.lock().unwrap() = gateway.base.clone();
+    load.go_to(&gateway);
     load.grown_by(100).await;
     let acknowledged = load.stop().await;
     nothing_lost(&gateway, &acknowledged).await;
@@ -174,32 +193,36 @@ async fn termination_under_load_drains_and_answers_what_it_has_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_living_node_takes_over_what_a_killed_one_had_in_hand() {
-    let mut first = Gateway::start(&[("STRIPE_WEBHOOK_SECRET", SECRET)]).await;
-    let second = Gateway::start_on(first.database.clone(), &[("STRIPE_WEBHOOK_SECRET", SECRET)]).await;
-    let load = Load::start(&first, 16);
+    let secret = secret();
+    let mut first = Gateway::start(&[("STRIPE_WEBHOOK_SECRET", &secret)]).await;
+    let second = Gateway::start_on(first.database.clone(), &[("STRIPE_WEBHOOK_SECRET", &secret)]).await;
+    let load = Load::start(&first, &secret, 16);
     load.grown_by(500).await;
+    load.go_nowhere();
     first.kill();
-    *load.base.lock().unwrap() = second.base.clone();
+    load.go_to(&second);
     let acknowledged = load.stop().await;
     nothing_lost(&second, &acknowledged).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_and_a_worker_share_the_job() {
-    let receiver = Gateway::start_role("receiver", None, &[("STRIPE_WEBHOOK_SECRET", SECRET)]).await;
-    let load = Load::start(&receiver, 4);
+    let secret = secret();
+    let settings = [("STRIPE_WEBHOOK_SECRET", &*secret)];
+    let receiver = Gateway::start_role("receiver", None, &settings).await;
+    let load = Load::start(&receiver, &secret, 4);
     load.grown_by(50).await;
     let acknowledged = load.stop().await;
     assert_eq!(count(&receiver, "status = 'completed' AND provider = 'stripe'").await, 0);
     let database = receiver.database.clone();
-    let worker = Gateway::start_role("worker", Some(database), &[("STRIPE_WEBHOOK_SECRET", SECRET)]).await;
+    let worker = Gateway::start_role("worker", Some(database), &settings).await;
     nothing_lost(&receiver, &acknowledged).await;
     let refused = worker.http.post(worker.url("/api/v1/webhooks/stripe")).body("{}").send().await.unwrap();
     assert_eq!(refused.status(), 404, "a worker receives nothing");
-    assert_eq!(worker.http.get(worker.url("/health/ready")).send().await.unwrap().status(), 200);
+    worker.answers("/health/ready", 200).await;
     // An idle worker on another node hears of new work at once, not by its poll alone.
     let (id, body) = payment(1_000_000);
-    let signature = sign::stripe_now(SECRET, body.as_bytes());
+    let signature = sign::stripe_now(&secret, body.as_bytes());
     let url = receiver.url("/api/v1/webhooks/stripe");
     let reply =
         receiver.http.post(url).header("stripe-signature", signature).body(body).send().await.unwrap();
@@ -214,6 +237,6 @@ async fn many_nodes_may_start_and_migrate_at_once() {
     let starts = (0..4).map(|_| Gateway::start_on(database.clone(), &[]));
     let nodes = futures_util::future::join_all(starts).await;
     for node in &nodes {
-        assert_eq!(node.http.get(node.url("/health")).send().await.unwrap().status(), 200);
+        node.answers("/health", 200).await;
     }
 }

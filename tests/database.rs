@@ -128,35 +128,41 @@ async fn health_tells_of_a_dead_database_and_requests_get_503_until_it_is_back()
     use std::time::Duration;
     let gateway = Gateway::start(&[("WEBHOOK_SECRET", "c2s-canary-503")]).await;
     let name = gateway.database.name().to_owned();
-    let mut server = TestDatabase::server().await;
+    let run = async |sql: String| TestDatabase::server().await.batch_execute(&sql).await.unwrap();
     let lead =
         r#"{"id":"a","hook_action":"on_close_lead","attributes":{"updated_at":"2026-01-01T00:00:00Z"}}"#;
     let post = || {
         let request = gateway.http.post(gateway.url("/api/v1/webhooks/c2s?token=c2s-canary-503")).body(lead);
         async { request.send().await.unwrap() }
     };
-    // No new connections, and the old ones cut: what a failover looks like from here. One after the other: in one
-    // transaction a connection could come in between and stay.
-    server.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await.unwrap();
+    // No new connections, and the old ones cut, again and again: what a failover looks like from here. One that was being
+    // made comes to life only after a first cut.
+    run(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
     let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-    server.batch_execute(&cut).await.unwrap();
-    let refused = until("a refusal", Duration::from_secs(10), || async {
+    let refused = until("a refusal", Duration::from_secs(60), || async {
+        run(cut.clone()).await;
         let reply = post().await;
         (reply.status() == 503).then_some(reply)
     })
     .await;
     assert!(refused.headers().contains_key("retry-after"));
-    let health = gateway.http.get(gateway.url("/health")).send().await.unwrap();
-    assert_eq!(health.status(), 503);
-    let health: serde_json::Value = health.json().await.unwrap();
+    let health: serde_json::Value = until("/health to tell", Duration::from_secs(60), || async {
+        run(cut.clone()).await;
+        let reply = gateway.http.get(gateway.url("/health")).send().await.unwrap();
+        (reply.status() == 503).then_some(reply)
+    })
+    .await
+    .json()
+    .await
+    .unwrap();
     assert_eq!(
         (health["status"].as_str(), health["database"].as_str()),
         (Some("unhealthy"), Some("disconnected"))
     );
     assert_eq!(gateway.http.get(gateway.url("/health/live")).send().await.unwrap().status(), 200);
     assert_eq!(gateway.http.get(gateway.url("/health/ready")).send().await.unwrap().status(), 503);
-    server.batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
-    until("recovery by itself", Duration::from_secs(10), || async {
+    run(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    until("recovery by itself", Duration::from_secs(60), || async {
         (post().await.status() == 200).then_some(())
     })
     .await;

@@ -10,6 +10,7 @@ mod late;
 mod lines;
 mod lost;
 mod parties;
+mod refused;
 mod removed;
 mod states;
 mod trouble;
@@ -167,8 +168,9 @@ impl Shop {
         moysklad::settle(&self.sim, &self.gateway.database).await;
     }
 
-    /// Ends the wait of tasks that are to be tried again.
+    /// Ends the wait of tasks that are to be tried again; what was sent to main without an answer will not land any more.
     pub async fn due_now(&self) {
+        self.execute("UPDATE moysklad_mappings SET adding_since = adding_since - interval '1 hour'").await;
         self.execute("UPDATE sync_queue SET run_at = now() WHERE status = 'received'").await;
     }
 

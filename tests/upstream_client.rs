@@ -4,6 +4,7 @@ mod breaker;
 mod rate;
 mod redaction;
 mod tries;
+mod urgent;
 mod wire;
 
 use crate::support::faulty_server::{Act, Answer, FaultyServer, Seen};

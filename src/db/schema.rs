@@ -100,6 +100,7 @@ diesel::table! {
         written_hash -> Nullable<Bytea>,
         created_at -> Timestamptz,
         written_fields -> Nullable<Jsonb>,
+        adding_since -> Nullable<Timestamptz>,
     }
 }
 

@@ -262,6 +262,7 @@ fn new_event(state: &AppState, provider: &str, incoming: Incoming, headers: &str
         status: if wanted { Status::Received } else { Status::Ignored },
         error: None,
         second_key: incoming.second_key,
+        urgent: incoming.urgent,
     }
 }
 
@@ -281,6 +282,7 @@ fn rejected_event(provider: &str, part: &RejectedPart, index: usize, headers: &s
         status: Status::Rejected,
         error: Some(reason.clone()),
         second_key: None,
+        urgent: false,
     }
 }
 

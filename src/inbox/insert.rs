@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{
-    Array, BigInt, Bytea, Integer, Nullable, SingleValue, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bytea, Integer, Nullable, SingleValue, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use std::collections::HashSet;
@@ -103,6 +103,7 @@ async fn insert_rows(
         .map(|row| row.event.second_key.as_ref().filter(|_| row.replay_of.is_none()).map(|key| &key.key[..]))
         .collect();
     let replays: Vec<Option<Uuid>> = rows.iter().map(|row| row.replay_of).collect();
+    let priorities: Vec<i16> = events().map(NewEvent::priority).collect();
     let fresh: Vec<Uuid> = diesel::insert_into(webhook_events::table)
         .values(diesel::select((
             unnest(ids.into_sql::<Array<SqlUuid>>()),
@@ -121,6 +122,7 @@ async fn insert_rows(
             unnest(outcomes.into_sql::<Array<Nullable<Text>>>()),
             unnest(second_keys.into_sql::<Array<Nullable<Bytea>>>()),
             unnest(replays.into_sql::<Array<Nullable<SqlUuid>>>()),
+            unnest(priorities.into_sql::<Array<SmallInt>>()),
             max_attempts.into_sql::<Integer>(),
         )))
         .into_columns((
@@ -140,6 +142,7 @@ async fn insert_rows(
             dsl::outcome,
             dsl::replay_key,
             dsl::replay_of,
+            dsl::priority,
             dsl::max_attempts,
         ))
         .on_conflict_do_nothing()

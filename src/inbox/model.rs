@@ -76,6 +76,15 @@ pub struct NewEvent {
     pub error: Option<String>,
     /// A key beside the id, where the id is not covered by the proof.
     pub second_key: Option<SecondKey>,
+    /// It goes ahead of those that are not.
+    pub urgent: bool,
+}
+
+impl NewEvent {
+    /// Its place in the queue: smaller goes first.
+    pub(super) fn priority(&self) -> i16 {
+        if self.urgent { 50 } else { 100 }
+    }
 }
 
 /// A stable hash of provider and subject: rows with the same lane are handled one after another. Two subjects that meet

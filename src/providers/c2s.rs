@@ -166,6 +166,7 @@ impl Lead {
             body,
             envelope: None,
             second_key: None,
+            urgent: false,
         }
         .checked()
     }

@@ -38,6 +38,8 @@ pub struct Incoming {
     pub envelope: Option<String>,
     /// A key beside the id, where the id is not covered by the proof.
     pub second_key: Option<SecondKey>,
+    /// Somebody waits for what comes of it: it goes ahead of events that are not urgent.
+    pub urgent: bool,
 }
 
 /// A key that a captured request keeps when it comes back under another id.

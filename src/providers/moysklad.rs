@@ -117,6 +117,7 @@ impl Provider for Moysklad {
             notification.audit_context.map(|context| format!("{{\"auditContext\":{}}}", context.get()));
         let incoming = |index: usize, event_type: String, subject: String, slice| Incoming {
             event_id: format!("{request_id}#{index}"),
+            urgent: is_of_document(&event_type),
             event_type,
             subject: Some(subject),
             occurred_at,
@@ -206,6 +207,12 @@ struct Meta {
     href: String,
 }
 
+/// An order should not wait behind the thousand events of an edited catalogue.
+fn is_of_document(event_type: &str) -> bool {
+    let kind = event_type.split('.').next().unwrap_or_default();
+    matches!(kind, "customerorder" | "retaildemand" | "purchaseorder")
+}
+
 fn moment(context: &RawValue) -> Option<DateTime<Utc>> {
     #[derive(Deserialize)]
     struct Context {
@@ -249,6 +256,16 @@ mod tests {
         assert!(first.body.starts_with(b"{\"meta\"") && first.body.ends_with(b"\"021a\"}"));
         assert!(first.envelope.as_ref().unwrap().contains("online@1"));
         assert!(parsed.events[1].as_ref().unwrap_err().reason.0.contains("MOYSKLAD_BASE_URL"));
+    }
+
+    #[test]
+    fn events_of_documents_are_urgent_and_those_of_the_catalogue_are_not() {
+        let urgent = |kind: &str| {
+            let body = BODY.replace("\"type\":\"product\"", &format!("\"type\":\"{kind}\""));
+            parse("", &body).unwrap().events[0].as_ref().unwrap().urgent
+        };
+        assert!(["customerorder", "retaildemand", "purchaseorder"].into_iter().all(urgent));
+        assert!(!["product", "variant", "counterparty"].into_iter().any(urgent));
     }
 
     #[test]

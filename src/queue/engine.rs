@@ -55,6 +55,8 @@ const GATHER: Duration = Duration::from_millis(10);
 const HEAD: Duration = Duration::from_millis(250);
 /// Looking for it takes long where vacuum cannot keep up; this many times as long it is left alone then.
 const HEAD_SHARE: u32 = 20;
+/// But no longer than this: a look may also have taken long because the machine stood still.
+const HEAD_LIMIT: Duration = Duration::from_secs(2);
 /// A database that is only slow is not left for another connection to the same one, however short the lease.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Endings written by one statement.
@@ -196,7 +198,7 @@ impl<T: QueueTable> Engine<T> {
         let now = Instant::now();
         if state.look_for_head <= now {
             state.head = within(self.patience(), table::head::<T>(conn)).await?;
-            state.look_for_head = Instant::now() + HEAD.max(now.elapsed() * HEAD_SHARE);
+            state.look_for_head = Instant::now() + head_rest(now.elapsed());
         }
         let claim = table::claim::<T>(conn, self.owner, self.settings.lease, free, state.head);
         let rows = within(self.patience(), claim).await?;
@@ -252,16 +254,17 @@ impl<T: QueueTable> Engine<T> {
     }
 
     async fn keep_leases(&self, conn: &mut AsyncPgConnection, state: &mut State) -> QueryResult<()> {
-        let ids = state.running.ids();
+        let mut ids = state.running.ids();
         if !ids.is_empty() {
             let beat = table::heartbeat::<T>(conn, self.owner, self.settings.lease, &ids);
             let held = within(self.patience(), beat).await?;
             let lost = state.running.stop_unless_held(&ids, &held);
             if lost > 0 {
                 tracing::warn!(queue = T::NAME, lost, "leases were lost; their work was stopped");
+                ids = state.running.ids();
             }
         }
-        let back = within(self.patience(), table::take_back_expired::<T>(conn)).await?;
+        let back = within(self.patience(), table::take_back_expired::<T>(conn, &ids)).await?;
         if back > 0 {
             tracing::warn!(queue = T::NAME, rows = back, "took back the work of a dead worker");
             self.waker.wake_here();
@@ -310,6 +313,11 @@ const SETUP: &str = "SET application_name = 'hookgate queue'; SET synchronous_co
                      SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
                      SET enable_mergejoin = off";
 
+/// How long the beginning of the queue is left alone after a look that took so long.
+fn head_rest(look: Duration) -> Duration {
+    look.saturating_mul(HEAD_SHARE).clamp(HEAD, HEAD_LIMIT)
+}
+
 struct State {
     running: Running,
     sender: mpsc::Sender<Ending>,
@@ -349,4 +357,16 @@ fn ending(
         "error": error,
     });
     Ending { id, attempt, status, counts, outcome, error, delay, log }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_look_for_the_head_does_not_hide_for_long_what_comes_in_front_of_it() {
+        assert_eq!(head_rest(Duration::from_millis(1)), HEAD);
+        assert_eq!(head_rest(Duration::from_millis(50)), Duration::from_secs(1));
+        assert_eq!(head_rest(Duration::from_secs(3)), HEAD_LIMIT);
+    }
 }

@@ -232,7 +232,13 @@ pub(super) async fn heartbeat<T: QueueTable>(
 }
 
 /// Gives back what a dead worker held: to run again, or `failed` when it keeps killing its workers.
-pub(super) async fn take_back_expired<T: QueueTable>(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
+///
+/// Not `own`, the rows in work here, even where this process stood still until their leases were over. But the other rows of
+/// this owner: what a claim took whose answer was lost is in work nowhere.
+pub(super) async fn take_back_expired<T: QueueTable>(
+    conn: &mut AsyncPgConnection,
+    own: &[Uuid],
+) -> QueryResult<usize> {
     sql_query(format!(
         "UPDATE {table} SET
              status = CASE WHEN attempts >= max_attempts * {DEATHS_PER_ATTEMPT} THEN 'failed' ELSE 'received' END,
@@ -244,9 +250,11 @@ pub(super) async fn take_back_expired<T: QueueTable>(conn: &mut AsyncPgConnectio
                  'at', now(), 'duration_ms', NULL, 'outcome', 'abandoned',
                  'error', 'the worker died or lost its lease')
          WHERE id = ANY (ARRAY(SELECT id FROM {table} WHERE status = 'processing' AND lease_until < now()
+                 AND NOT id = ANY ($1)
              ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED))",
         table = T::NAME
     ))
+    .bind::<Array<SqlUuid>, _>(own)
     .execute(conn)
     .await
 }

@@ -181,8 +181,7 @@ pub struct SyncQueue;
 
 impl QueueTable for SyncQueue {
     const NAME: &'static str = "sync_queue";
-    const COLUMNS: &'static str =
-        "id, account_id, entity_type, entity_id, operation, payload, attempts, last_error";
+    const COLUMNS: &'static str = "id, event_id, account_id, entity_type, entity_id, operation, payload, attempts, max_attempts, last_error";
     type Row = Task;
 }
 
@@ -192,6 +191,9 @@ pub struct Task {
     /// Row id.
     #[diesel(sql_type = sql_types::Uuid)]
     pub id: Uuid,
+    /// Row id of the event that caused it.
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Uuid>)]
+    pub event_id: Option<Uuid>,
     /// The account that is written to.
     #[diesel(sql_type = sql_types::Uuid)]
     pub account_id: Uuid,
@@ -210,6 +212,9 @@ pub struct Task {
     /// Attempt number, from 1.
     #[diesel(sql_type = sql_types::Integer)]
     pub attempts: i32,
+    /// Tries before it is `failed`.
+    #[diesel(sql_type = sql_types::Integer)]
+    pub max_attempts: i32,
     /// Why the last try failed.
     #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
     pub last_error: Option<String>,
@@ -369,7 +374,7 @@ pub async fn note(conn: &mut AsyncPgConnection, id: Uuid, note: &Value) -> Query
     Ok(())
 }
 
-/// Whether a newer task of the same entity waits behind this one.
+/// Whether a newer task that does the same for the same entity waits behind this one.
 pub async fn has_successor(conn: &mut AsyncPgConnection, task: &Task) -> QueryResult<bool> {
     let newer = dsl::sync_queue.filter(
         dsl::status
@@ -377,6 +382,7 @@ pub async fn has_successor(conn: &mut AsyncPgConnection, task: &Task) -> QueryRe
             .and(dsl::account_id.eq(task.account_id))
             .and(dsl::entity_type.eq(&task.entity_type))
             .and(dsl::entity_id.eq(&task.entity_id))
+            .and(dsl::operation.eq(&task.operation))
             .and(dsl::id.gt(task.id)),
     );
     diesel::select(diesel::dsl::exists(newer)).get_result(conn).await
@@ -393,10 +399,15 @@ pub async fn is_nobody_at_work(conn: &mut AsyncPgConnection, due_since: Duration
         .await
 }
 
-/// Makes waiting tasks of these accounts due now: what held them is mended.
+/// Key of a payload: the account that the task brings something from.
+pub const CHILD_ACCOUNT: &str = "child_account";
+
+/// Makes waiting tasks that write to these accounts, or bring something from them, due now: what held them is mended.
 pub async fn hurry(conn: &mut AsyncPgConnection, accounts: &[Uuid]) -> QueryResult<usize> {
+    let from: Vec<String> = accounts.iter().map(Uuid::to_string).collect();
+    let from = dsl::payload.retrieve_as_text(CHILD_ACCOUNT).eq_any(from);
     diesel::update(dsl::sync_queue)
-        .filter(dsl::status.eq("received").and(dsl::account_id.eq_any(accounts)))
+        .filter(dsl::status.eq("received").and(dsl::account_id.eq_any(accounts).or(from)))
         .set(dsl::run_at.eq(diesel::dsl::now))
         .execute(conn)
         .await

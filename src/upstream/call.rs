@@ -21,6 +21,8 @@ pub struct Call {
     pub(super) repeatable: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) takes_redirect: bool,
+    pub(super) urgent: bool,
+    pub(super) part_of: Option<String>,
 }
 
 impl Call {
@@ -42,7 +44,29 @@ impl Call {
             repeatable,
             timeout: None,
             takes_redirect: false,
+            urgent: false,
+            part_of: None,
         }
+    }
+
+    /// Somebody waits for what comes of it: it waits for its turn ahead of calls that are not urgent. Not of all: while many
+    /// are urgent, the others still get one of as many turns as calls may be in flight.
+    #[must_use]
+    pub fn urgent(mut self, urgent: bool) -> Self {
+        self.urgent = urgent;
+        self
+    }
+
+    /// What it writes is a part of the thing at this path, and counts as a write of that ([`super::Thresholds`]).
+    #[must_use]
+    pub fn part_of(mut self, path: impl Into<String>) -> Self {
+        self.part_of = Some(path.into());
+        self
+    }
+
+    /// The path that its writes are counted under.
+    pub(super) fn counted_path(&self) -> &str {
+        self.part_of.as_deref().unwrap_or(&self.path)
     }
 
     /// How long one try may take, from connecting to the last byte, instead of the policy's time.

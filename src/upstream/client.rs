@@ -35,6 +35,8 @@ pub struct Policy {
     pub burst: u32,
     /// Calls in flight for each principal; fewer for a while after a refusal that says so ([`Told::too_many_at_once`]).
     pub parallel: usize,
+    /// Of these, slots that only urgent calls take, while there are at least three ([`Call::urgent`]).
+    pub urgent_slots: usize,
     /// How long a call may wait for its turn before it gives up with [`UpstreamError::RateLimited`].
     pub max_wait: Duration,
     /// Failures in a row that open the circuit of a principal.
@@ -67,6 +69,7 @@ impl Default for Policy {
             per: Duration::from_secs(1),
             burst: 20,
             parallel: 8,
+            urgent_slots: 0,
             max_wait: Duration::from_secs(5),
             breaker_failures: 5,
             breaker_pause: Duration::from_secs(30),
@@ -177,6 +180,11 @@ impl Upstream {
         let (wait, why) = self.0.principals.get(principal).guard.holds(&Method::PUT, path)?;
         // What holds the whole account says so itself when a call is made.
         (why == Held::WritesOfOne).then_some(wait)
+    }
+
+    /// How many PUTs of this path, and of parts of it, may go out within the next moments; more would be held.
+    pub fn puts_left(&self, principal: &str, path: &str) -> u32 {
+        self.0.principals.get(principal).guard.writes_left(path)
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Thresholds {
     pub equal_failures: u32,
     /// Refusals for too many calls (429). Holds every call of the principal.
     pub refusals: u32,
-    /// PUTs of one path. Holds further ones of that path.
+    /// PUTs of one path and of parts of it. Holds further ones of that path.
     pub writes_of_one: u32,
 }
 
@@ -111,6 +111,13 @@ impl Guard {
         }
         let until = state.writes.held(&self.hasher.hash_one(path), now)?;
         Some((until - now, Held::WritesOfOne))
+    }
+
+    /// How many more PUTs of this path a minute may see from now on; none while they are held.
+    pub(super) fn writes_left(&self, path: &str) -> u32 {
+        let state = self.state();
+        let most = state.thresholds.writes_of_one;
+        state.writes.left(&self.hasher.hash_one(path), Instant::now(), most)
     }
 
     /// A call goes out. Says so when it is the last of its kind for a minute.
@@ -211,6 +218,24 @@ mod tests {
         assert_eq!(guard.holds(&Method::GET, "/a"), None, "it may still be read");
         tokio::time::sleep(WINDOW).await;
         assert!(put(&guard, "/a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_known_how_many_writes_are_left() {
+        let guard = Guard::new(FEW);
+        assert_eq!(guard.writes_left("/a"), 3);
+        put(&guard, "/a");
+        tokio::time::sleep(SECOND * 30).await;
+        put(&guard, "/a");
+        assert_eq!((guard.writes_left("/a"), guard.writes_left("/b")), (1, 3));
+        tokio::time::sleep(SECOND * 30).await;
+        assert_eq!(guard.writes_left("/a"), 2, "a minute has passed since the first");
+        put(&guard, "/a");
+        put(&guard, "/a");
+        assert_eq!(guard.writes_left("/a"), 0, "held");
+        guard.change(Thresholds { writes_of_one: 1, ..FEW });
+        assert_eq!((guard.writes_left("/a"), guard.writes_left("/b")), (0, 1));
+        assert_eq!(Guard::new(Thresholds::NONE).writes_left("/a"), u32::MAX);
     }
 
     /// However the calls fall, no minute sees more of them than the threshold.

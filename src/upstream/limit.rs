@@ -124,6 +124,29 @@ mod tests {
         assert_eq!(rate.take(0), Ok(()), "weight 0 costs nothing");
     }
 
+    /// An upstream that counts within a second does not say when its second begins.
+    #[tokio::test(start_paused = true)]
+    async fn no_while_sees_more_than_the_burst_and_the_refill() {
+        let per = Duration::from_secs(1);
+        for (units, burst) in [(20, 5), (8, 2)] {
+            let rate = rate(units, per, burst);
+            let mut taken = Vec::new();
+            for call in 0..150 {
+                if call % 40 == 39 {
+                    // The whole burst comes back.
+                    tokio::time::sleep(per * 2).await;
+                }
+                run(&rate, 1, 1).await;
+                taken.push(Instant::now());
+            }
+            let within = |start: &Instant| {
+                taken.iter().filter(|at| **at >= *start && at.duration_since(*start) < per).count()
+            };
+            let most = u32::try_from(taken.iter().map(within).max().unwrap()).unwrap();
+            assert!(most > units && most <= units + burst, "{most} of {units} and {burst}");
+        }
+    }
+
     /// Whenever the policy changes, no window sees more units than the larger of the two allows.
     #[tokio::test(start_paused = true)]
     async fn a_change_gives_no_second_burst() {

@@ -22,6 +22,9 @@ pub(super) struct Principal {
     /// Held by the one caller that waits for the rate. A fair lock: first come, first served, so that light calls
     /// cannot starve a heavy one.
     turn: FairMutex<()>,
+    /// Held by the one caller that is not urgent and waits for its turn: all others of these wait here, so that an urgent
+    /// call has one of them before it, and that one is not passed by more than once for each slot.
+    line: FairMutex<()>,
     rate: Rate,
     pub(super) pause: Pause,
     pub(super) guard: Guard,
@@ -51,8 +54,9 @@ impl Principal {
         Self {
             name: name.to_owned(),
             is_shut: AtomicBool::new(false),
-            slots: Slots::new(policy.parallel),
+            slots: Slots::new(policy.parallel, policy.urgent_slots),
             turn: FairMutex::new(()),
+            line: FairMutex::new(()),
             rate: Rate::new(policy),
             pause: Pause::default(),
             guard: Guard::new(policy.thresholds),
@@ -80,15 +84,15 @@ impl Principal {
             return Err(Refusal::Limited(paused));
         }
         let deadline = Instant::now() + *budget;
-        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.take()).await else {
+        let Ok(Ok(slot)) = timeout_at(deadline, self.slots.take(call.urgent)).await else {
             return Err(self.busy());
         };
-        self.take_turn(call.weight, deadline).await?;
+        self.take_turn(call, deadline).await?;
         *budget = deadline.saturating_duration_since(Instant::now());
         // Others may have met it meanwhile.
         self.check_open(call)?;
         let pass = self.breaker.enter().map_err(Refusal::Broken)?;
-        let last_before = self.guard.sent(&call.method, &call.path);
+        let last_before = self.guard.sent(&call.method, call.counted_path());
         Ok(Admission { pass, last_before, _slot: slot })
     }
 
@@ -96,19 +100,23 @@ impl Principal {
         if self.is_shut.load(Ordering::Relaxed) {
             return Err(Refusal::Limited(BUSY_WAIT));
         }
-        match self.guard.holds(&call.method, &call.path) {
+        match self.guard.holds(&call.method, call.counted_path()) {
             Some((after, why)) => Err(Refusal::Held(after, why)),
             None => Ok(()),
         }
     }
 
-    async fn take_turn(&self, weight: u32, deadline: Instant) -> Result<(), Refusal> {
-        let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
+    async fn take_turn(&self, call: &Call, deadline: Instant) -> Result<(), Refusal> {
+        let turn = async {
+            let line = if call.urgent { None } else { Some(self.line.lock().await) };
+            (self.turn.lock().await, line)
+        };
+        let Ok(_turn) = timeout_at(deadline, turn).await else {
             return Err(self.busy());
         };
         loop {
             let wait = match self.pause.remaining() {
-                Duration::ZERO => match self.rate.take(weight) {
+                Duration::ZERO => match self.rate.take(call.weight) {
                     Ok(()) => return Ok(()),
                     Err(wait) => wait,
                 },

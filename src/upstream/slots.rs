@@ -1,5 +1,10 @@
 //! How many calls of a principal may be in flight: fewer after its upstream said that they are too many, and slowly more
 //! again ("additive increase, multiplicative decrease").
+//!
+//! Calls that somebody waits for go ahead of the others, and some slots may be theirs alone. Who is not urgent waits at a
+//! door of its own first: behind it are never more than there are places for, and from there on all take their turn in the
+//! order in which they came. So an urgent call has few before it, however many wait at the door, and those behind the door are
+//! never passed by.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,10 +13,16 @@ use tokio::time::Instant;
 
 /// Quiet time after which one more call may be in flight.
 const QUIET: Duration = Duration::from_secs(10);
+/// Of fewer slots none is kept for urgent calls: the others would have one at most.
+const FEWEST_TO_KEEP: usize = 3;
 
 /// The slots of one principal.
 pub(super) struct Slots {
-    semaphore: Semaphore,
+    all: Semaphore,
+    /// As many as calls that are not urgent may take.
+    door: Semaphore,
+    /// Slots that only urgent calls take, where there are enough.
+    kept: usize,
     state: Mutex<State>,
 }
 
@@ -20,10 +31,16 @@ struct State {
     most: usize,
     /// Slots that refusals have left; more than `most` where they leave all.
     left: usize,
-    /// Slots that go when they get free.
-    surplus: usize,
+    /// Slots that go when they get free, and places behind the door.
+    surplus: Surplus,
     /// When refusals last had a say.
     changed: Instant,
+}
+
+#[derive(Default)]
+struct Surplus {
+    all: usize,
+    door: usize,
 }
 
 impl State {
@@ -37,20 +54,28 @@ impl State {
 pub(super) struct Slot<'a> {
     slots: &'a Slots,
     permit: Option<SemaphorePermit<'a>>,
+    behind_the_door: Option<SemaphorePermit<'a>>,
 }
 
 impl Slots {
-    pub(super) fn new(most: usize) -> Self {
+    /// `kept` of them for urgent calls alone.
+    pub(super) fn new(most: usize, kept: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        let state = State { most, left: usize::MAX, surplus: 0, changed: Instant::now() };
-        Self { semaphore: Semaphore::new(most), state: Mutex::new(state) }
+        let state = State { most, left: usize::MAX, surplus: Surplus::default(), changed: Instant::now() };
+        let door = Semaphore::new(behind(most, kept));
+        Self { all: Semaphore::new(most), door, kept, state: Mutex::new(state) }
     }
 
-    /// Waits for a slot, in the order of those who wait.
-    pub(super) async fn take(&self) -> Result<Slot<'_>, AcquireError> {
+    /// Waits for a slot, in the order of those who wait, and an urgent one ahead of those at the door.
+    pub(super) async fn take(&self, urgent: bool) -> Result<Slot<'_>, AcquireError> {
         self.recover();
-        let permit = self.semaphore.acquire().await?;
-        Ok(Slot { slots: self, permit: Some(permit) })
+        // Made before the second wait: who goes away meanwhile leaves its place as a slot does.
+        let mut slot = Slot { slots: self, permit: None, behind_the_door: None };
+        if !urgent {
+            slot.behind_the_door = Some(self.door.acquire().await?);
+        }
+        slot.permit = Some(self.all.acquire().await?);
+        Ok(slot)
     }
 
     /// A call sent at `sent` was refused because too many were in flight: from now on half as many may be, one at least.
@@ -73,7 +98,7 @@ impl Slots {
 
     /// Whether no more are taken than there are.
     pub(super) fn have_settled(&self) -> bool {
-        self.state().surplus == 0
+        self.state().surplus.all == 0
     }
 
     /// One more for each quiet time that has passed.
@@ -89,13 +114,9 @@ impl Slots {
         let before = state.allowed();
         how(state);
         let after = state.allowed();
-        if after < before {
-            state.surplus += before - after - self.semaphore.forget_permits(before - after);
-        } else {
-            let kept = state.surplus.min(after - before);
-            state.surplus -= kept;
-            self.semaphore.add_permits(after - before - kept);
-        }
+        resize(&self.all, &mut state.surplus.all, before, after);
+        let (before, after) = (behind(before, self.kept), behind(after, self.kept));
+        resize(&self.door, &mut state.surplus.door, before, after);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -103,111 +124,37 @@ impl Slots {
     }
 }
 
+/// How many of these slots calls take that are not urgent.
+fn behind(slots: usize, kept: usize) -> usize {
+    if slots < FEWEST_TO_KEEP { slots } else { slots.saturating_sub(kept).max(1) }
+}
+
+fn resize(semaphore: &Semaphore, surplus: &mut usize, before: usize, after: usize) {
+    if after < before {
+        *surplus += before - after - semaphore.forget_permits(before - after);
+    } else {
+        let kept = (*surplus).min(after - before);
+        *surplus -= kept;
+        semaphore.add_permits(after - before - kept);
+    }
+}
+
+fn give_back(permit: &mut Option<SemaphorePermit<'_>>, surplus: &mut usize) {
+    if *surplus > 0
+        && let Some(permit) = permit.take()
+    {
+        *surplus -= 1;
+        permit.forget();
+    }
+}
+
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let mut state = self.slots.state();
-        if state.surplus > 0
-            && let Some(permit) = self.permit.take()
-        {
-            state.surplus -= 1;
-            permit.forget();
-        }
+        give_back(&mut self.permit, &mut state.surplus.all);
+        give_back(&mut self.behind_the_door, &mut state.surplus.door);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::FutureExt as _;
-
-    /// Takes what is free.
-    fn all(slots: &Slots) -> Vec<Slot<'_>> {
-        std::iter::from_fn(|| slots.take().now_or_never()).map(Result::unwrap).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_halves_them_down_to_one() {
-        let slots = Slots::new(5);
-        for expected in [Some(2), Some(1), None] {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            assert_eq!(slots.halve(Instant::now()), expected);
-        }
-        assert_eq!(all(&slots).len(), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_refused_together_count_once() {
-        let slots = Slots::new(8);
-        let sent = Instant::now();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(slots.halve(sent), Some(4));
-        assert_eq!(slots.halve(sent), None, "sent before the number changed");
-        assert_eq!(all(&slots).len(), 4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn taken_slots_go_when_they_get_free() {
-        let slots = Slots::new(4);
-        let mut taken = all(&slots);
-        slots.halve(Instant::now());
-        taken.truncate(2);
-        assert!(slots.take().now_or_never().is_none(), "two are in flight, and no more may be");
-        taken.clear();
-        assert_eq!(all(&slots).len(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_quiet_time_they_come_back_one_by_one() {
-        let slots = Slots::new(4);
-        slots.halve(Instant::now());
-        for expected in [2, 3, 4, 4] {
-            assert_eq!(all(&slots).len(), expected);
-            tokio::time::sleep(QUIET).await;
-        }
-        let taken = all(&slots);
-        slots.halve(Instant::now());
-        tokio::time::sleep(QUIET).await;
-        drop(taken);
-        assert_eq!(all(&slots).len(), 3, "one of those that were to go has stayed");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_further_refusal_starts_the_quiet_time_again() {
-        let slots = Slots::new(8);
-        slots.halve(Instant::now());
-        tokio::time::sleep(QUIET / 2).await;
-        assert_eq!(slots.halve(Instant::now()), Some(2));
-        tokio::time::sleep(QUIET * 3 / 4).await;
-        assert_eq!(all(&slots).len(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_number_holds_at_once_and_is_settled_when_the_surplus_is_back() {
-        let slots = Slots::new(5);
-        let mut taken = all(&slots);
-        slots.resize(2);
-        assert!(!slots.have_settled());
-        taken.truncate(2);
-        assert!(slots.have_settled() && slots.take().now_or_never().is_none());
-        slots.resize(5);
-        assert_eq!(all(&slots).len(), 3);
-        taken.clear();
-        assert_eq!(all(&slots).len(), 5);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_number_does_not_undo_a_refusal() {
-        let slots = Slots::new(8);
-        slots.halve(Instant::now());
-        slots.resize(6);
-        assert_eq!(all(&slots).len(), 4);
-        tokio::time::sleep(QUIET * 2).await;
-        assert_eq!(all(&slots).len(), 6);
-        slots.resize(2);
-        assert_eq!(all(&slots).len(), 2);
-        slots.resize(8);
-        assert_eq!(all(&slots).len(), 6);
-        tokio::time::sleep(QUIET * 2).await;
-        assert_eq!(all(&slots).len(), 8);
-    }
-}
+mod tests;

@@ -88,10 +88,12 @@ struct Count {
     count: i64,
 }
 
-/// Looked up past the gateway, whose own way to the database may be the silent one.
+/// By a worker: the receiver stores what nobody wants as `ignored`, but never as `completed`. Looked up past the gateway, whose
+/// own way to the database may be the silent one.
 async fn handled(database: &TestDatabase, lead: &str) {
-    let query =
-        format!("SELECT count(*) FROM webhook_events WHERE event_id LIKE '{lead}@%' AND status = 'ignored'");
+    let query = format!(
+        "SELECT count(*) FROM webhook_events WHERE event_id LIKE '{lead}@%' AND status = 'completed'"
+    );
     until(&format!("lead {lead} to be handled"), Duration::from_secs(60), || async {
         let found: Count = diesel::sql_query(&query).get_result(&mut database.connect().await).await.unwrap();
         (found.count == 1).then_some(())
@@ -101,7 +103,7 @@ async fn handled(database: &TestDatabase, lead: &str) {
 
 async fn post(gateway: &Gateway, lead: &str) -> u16 {
     let body = format!(
-        r#"{{"id":"{lead}","hook_action":"on_close_lead","attributes":{{"updated_at":"2026-01-01T00:00:00Z"}}}}"#
+        r#"{{"id":"{lead}","hook_action":"on_create_lead","attributes":{{"updated_at":"2026-01-01T00:00:00Z"}}}}"#
     );
     let request = gateway.http.post(gateway.url("/api/v1/webhooks/c2s?token=c2s-canary-504")).body(body);
     request.send().await.unwrap().status().as_u16()

@@ -112,9 +112,14 @@ impl World {
     /// Lines whose answer was lost may come minutes later; the simulator's are there already.
     async fn end_waits(&self) {
         let mut conn = self.gateway.database.connect().await;
+        let landed = "UPDATE moysklad_mappings SET adding_since = NULL WHERE adding_since IS NOT NULL AND child_id::text IN (
+                          SELECT entity_id FROM sync_queue WHERE status = 'received'
+                              AND last_error LIKE 'held: lines may still be added%')";
         let now = "UPDATE sync_queue SET run_at = now() WHERE status = 'received' AND run_at > now()
                        AND last_error LIKE 'held: lines may still be added%'";
-        sql_query(now).execute(&mut conn).await.unwrap();
+        for statement in [landed, now] {
+            sql_query(statement).execute(&mut conn).await.unwrap();
+        }
     }
 
     /// Sweeps of each account, so far.

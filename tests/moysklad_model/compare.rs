@@ -81,13 +81,24 @@ impl<'a> Compare<'a> {
         let (archived, mut live): (Vec<Thing>, Vec<Thing>) =
             found.into_iter().partition(|thing| thing.fields["archived"] == true);
         let mut archived = archived;
-        // And what a child had made by hand need not be known again: its word may have changed in main meanwhile.
-        let is_twin = slot.codes.iter().any(|code| self.world.book.twins.contains(&(self.n, code.clone())));
-        if kind == "productfolder" || is_twin {
-            live.sort_by_key(|thing| expect::differences(&self.child.profile, ours, thing).len());
+        let far = |thing: &Thing| {
+            let all = expect::differences(&self.child.profile, ours, thing);
+            all.iter().filter(|text| counts(rule, text)).count()
+        };
+        if kind == "productfolder" {
+            live.sort_by_key(far);
             archived.extend(live.drain(1.min(live.len())..));
         }
+        // And what a child had made by hand need not be known again, since its word may have changed in main meanwhile:
+        // there what each of them holds tells which is main's.
+        let is_twin = slot.codes.iter().any(|code| self.world.book.twins.contains(&(self.n, code.clone())));
         let (counterpart, rest) = match (live.as_slice(), archived.as_slice()) {
+            _ if is_twin => {
+                archived.append(&mut live);
+                archived.sort_by_key(far);
+                let is_mains = archived.first().is_some_and(|best| rule == Rule::Must || far(best) == 0);
+                (is_mains.then(|| archived.remove(0)), archived)
+            }
             // What waits for a part and was never made is not to be taken for a deleted one of its code.
             ([], [.., last])
                 if ours.fields["archived"] == true
@@ -109,8 +120,7 @@ impl<'a> Compare<'a> {
             (Some(_), Rule::MustNot) => self.say(Some((kind, n)), format!("{kind} {n} is not wanted")),
             (Some(theirs), Rule::Must | Rule::May | Rule::Lacks) => {
                 for text in expect::differences(&self.child.profile, ours, &theirs) {
-                    // Until the child has its parts, a bundle that is there already keeps those that it had.
-                    if rule != Rule::Lacks || !text.starts_with("components ") {
+                    if counts(rule, &text) {
                         self.say(Some((kind, n)), format!("{kind} {n} ({}): {text}", ours.code));
                     }
                 }
@@ -255,6 +265,11 @@ impl<'a> Compare<'a> {
             }
         }
     }
+}
+
+/// Until the child has its parts, a bundle that is there already keeps those that it had.
+fn counts(rule: Rule, difference: &str) -> bool {
+    rule != Rule::Lacks || !difference.starts_with("components ")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::{Shop, id};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 const TOLD: &str = "[deleted in the child account]";
@@ -65,21 +65,29 @@ async fn a_delete_leaves_a_trace_in_the_sync_log() {
     let shop = Shop::start().await;
     let source = document(&shop, "customerorder", true).await;
     shop.settle().await;
+    shop.sim.edit_in(shop.child, "customerorder", source, json!({"description": "in a hurry"}));
+    shop.settle().await;
     shop.sim.person(shop.child).delete("customerorder", source).unwrap();
     shop.settle().await;
     let log = shop.gateway.admin_get(&format!("/api/v1/sync-log?account={}", shop.child)).await;
     let entries = log["items"].as_array().unwrap();
     let told: Vec<&str> = entries.iter().map(|entry| entry["operation"].as_str().unwrap()).collect();
-    assert_eq!(told, ["deleted in the child: main's order is not applicable any more", "created"]);
+    let deleted = "deleted in the child: main's order is not applicable any more";
+    assert_eq!(told, [deleted, "updated", "created"]);
     assert_eq!(entries[0]["applied"], json!(["applicable", "description"]));
-    assert_eq!(entries[1]["child_id"], source.to_string());
-    assert_eq!(entries[1]["strategy"], "full");
-    assert!(entries[1]["calls"].as_f64().unwrap() >= 3.0, "{log}");
+    assert_eq!(entries[2]["child_id"], source.to_string());
+    assert_eq!(entries[2]["strategy"], "full");
+    assert!(entries[2]["calls"].as_f64().unwrap() >= 3.0, "{log}");
+    let events = shop.gateway.admin_get("/api/v1/events?provider=moysklad").await;
+    let events: Vec<&Value> = events["items"].as_array().unwrap().iter().map(|event| &event["id"]).collect();
+    assert_eq!(entries.iter().map(|entry| &entry["event_id"]).collect::<Vec<_>>(), events);
+    let received: Vec<&Value> = entries.iter().map(|entry| &entry["received"]).collect();
+    assert_eq!(received, [&Value::Null, &json!(["description"]), &Value::Null]);
     let days = shop.gateway.admin_get("/api/v1/sync-log/daily").await;
     // Two days around midnight.
     let sum =
         |name: &str| -> i64 { days.as_array().unwrap().iter().map(|day| day[name].as_i64().unwrap()).sum() };
-    assert_eq!((sum("changes"), sum("written")), (2, 2), "{days}");
+    assert_eq!((sum("changes"), sum("written")), (3, 3), "{days}");
     let (done, text) = shop.run(&["--json", "queue", "daily"]);
     assert!(done && text.contains(&shop.child.to_string()), "{text}");
 }

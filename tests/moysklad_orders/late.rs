@@ -56,6 +56,39 @@ async fn an_order_that_was_made_unknown_does_not_count_while_its_document_does_n
 }
 
 #[tokio::test]
+async fn lines_that_may_still_land_are_waited_for_by_whoever_comes_next() {
+    let mut shop = Shop::start().await;
+    let (_, tea) = shop.product("Tea").await;
+    let line =
+        |shop: &Shop, quantity: u32| shop.line("product", tea, json!({"quantity": quantity, "price": 100}));
+    let order = shop.create("customerorder", shop.document(json!([line(&shop, 1)]), json!({})));
+    shop.settle().await;
+    shop.sim.fault(shop.main, Method::POST, Fault::DoneLate(Duration::from_secs(600)));
+    let path = format!("/entity/customerorder/{order}/positions");
+    let more: Value = json!([line(&shop, 2), line(&shop, 2)]);
+    shop.sim.person(shop.child).request(&Method::POST, &path, &more).unwrap();
+    let waits = |task: &Value| task["status"] == "received" && !task["error"].is_null();
+    shop.task_when("the lines to be waited for", waits).await;
+
+    // Its process has died before it could say that it waits.
+    shop.gateway.kill();
+    shop.execute("UPDATE sync_queue SET run_at = now(), last_error = NULL WHERE status = 'received'").await;
+    shop.gateway.restart();
+    let task = shop.task_when("another process to wait for them", waits).await;
+    assert!(task["error"].as_str().unwrap().contains("may still be added"), "{task}");
+    let added = |shop: &Shop| {
+        let writes = shop.sim.writes(shop.main);
+        writes.iter().filter(|write| write.path.ends_with("/positions")).count()
+    };
+    assert_eq!(added(&shop), 0, "nobody adds them meanwhile");
+    // They never came.
+    run_all(&shop).await;
+    assert_eq!(added(&shop), 1);
+    assert_eq!(rows(&shop.order()).len(), 3);
+    assert_eq!(shop.order()["sum"], shop.source(order)["sum"]);
+}
+
+#[tokio::test]
 async fn lines_that_are_added_after_their_answer_was_lost_are_waited_for() {
     let shop = Shop::start().await;
     let (_, tea) = shop.product("Tea").await;

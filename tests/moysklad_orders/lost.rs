@@ -66,6 +66,29 @@ async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_goes_into_the_bin_again_stops_to_count_again_without_a_webhook() {
+    let shop = shop().await;
+    let (_, tea) = shop.product("Tea").await;
+    let document = order(&shop, tea, 1);
+    shop.settle().await;
+    let path = format!("/entity/customerorder/{document}/trash");
+    for _ in 0..3 {
+        shop.sim.weather(Weather { lose: 1.0, ..Weather::default() });
+        shop.sim.person(shop.child).request(&reqwest::Method::POST, &path, &Value::Null).unwrap();
+        shop.sim.weather(Weather::default());
+        main_when(&shop, "it not to count", |orders| orders[0]["applicable"] == false).await;
+        shop.settle().await;
+        shop.sim.person(shop.child).restore("customerorder", document).unwrap();
+        main_when(&shop, "it to count", |orders| orders[0]["applicable"] == true).await;
+        shop.settle().await;
+    }
+    let gone = "SELECT count(*) AS rows FROM webhook_events WHERE event_id LIKE 'sweep:%@gone%'";
+    assert_eq!(shop.count(gone).await, 3, "each time is told once, however often it is looked for");
+    let told = emitted(&shop.gateway, &document.to_string()).await;
+    assert_eq!(told["sales_order.cancelled"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;

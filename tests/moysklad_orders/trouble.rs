@@ -125,6 +125,18 @@ async fn orders_go_ahead_of_the_catalogue() {
         "SELECT count(*) AS rows FROM sync_queue WHERE entity_type = 'customerorder' AND priority < 100";
     let ahead: Count = sql_query(ahead).get_result(&mut conn).await.unwrap();
     assert_eq!(ahead.rows, 1, "100 is the catalogue's");
+    shop.sim.hook(shop.main, "product", "CREATE", &super::hook_url());
+    shop.product("Coffee").await;
+    shop.settle().await;
+    let events = async |kind: &str, priority: &str| {
+        let query = format!(
+            "SELECT count(*) AS rows FROM webhook_events
+             WHERE provider = 'moysklad' AND event_type LIKE '{kind}.%' AND priority {priority}"
+        );
+        shop.count(&query).await
+    };
+    assert_eq!((events("customerorder", "< 100").await, events("customerorder", ">= 100").await), (1, 0));
+    assert_eq!((events("product", "= 100").await, events("product", "<> 100").await), (1, 0));
 }
 
 #[tokio::test]

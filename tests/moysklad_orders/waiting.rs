@@ -48,16 +48,111 @@ async fn an_order_for_goods_that_main_has_deleted_is_held_until_main_has_them_ag
     }
 }
 
+/// An operator switches an account on or off.
+async fn switch(shop: &Shop, account: Uuid, status: &str) {
+    let (done, text) = shop.run(&["accounts", "settings", &account.to_string(), "--status", status]);
+    assert!(done, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_order_that_is_told_of_again_is_read_once_for_it_and_not_while_it_waits() {
+    let shop = Shop::start().await;
+    let unknown = shop.sim.create_in(shop.child, "product", json!({"name": "Unknown"}));
+    let held = order(&shop, unknown);
+    let is_held =
+        |task: &Value| task["error"].as_str().is_some_and(|error| error.starts_with("held: 1 of 1"));
+    let first = shop.task_when("the order to be held", is_held).await;
+    shop.sim.edit_in(shop.child, "customerorder", held, json!({"description": "soon, please"}));
+    wait::until("the newer task to be held", Duration::from_secs(20), || async {
+        shop.due_now().await;
+        let tasks = listed(&shop, "held").await;
+        (tasks.len() == 1 && tasks[0]["id"] != first["id"] && is_held(&tasks[0])).then_some(())
+    })
+    .await;
+    assert_eq!(shop.outcomes().await[0], "a newer task of this document goes on");
+    let asked = shop.sim.requests(shop.child).len();
+    let looks = "SELECT sum(jsonb_array_length(attempt_log))::bigint AS rows FROM sync_queue";
+    let before = shop.count(looks).await;
+    wait::until("it to be looked at three times", Duration::from_secs(30), || async {
+        shop.due_now().await;
+        (shop.count(looks).await >= before + 3).then_some(())
+    })
+    .await;
+    assert_eq!(shop.sim.requests(shop.child).len(), asked, "nothing has changed");
+    let counterpart = shop.sim.create_in(shop.main, "product", json!({"name": "Unknown"}));
+    shop.link("product", counterpart, unknown).await;
+    shop.due_now().await;
+    shop.settle().await;
+    assert_eq!(shop.order()["description"], "№ 00001\nsoon, please");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_child_sold_before_it_was_switched_off_goes_to_main_once_it_is_on_again() {
+    let shop = Shop::start().await;
+    let unknown = shop.sim.create_in(shop.child, "product", json!({"name": "Unknown"}));
+    order(&shop, unknown);
+    shop.task_when("the order to be held", |task| !task["error"].is_null()).await;
+    switch(&shop, shop.child, "inactive").await;
+    wait::until("the order to wait for the child", Duration::from_secs(20), || async {
+        shop.due_now().await;
+        let tasks = listed(&shop, "blocked").await;
+        let error = tasks.first()?["error"].as_str()?.to_owned();
+        error.contains(&format!("account {} inactive", shop.child)).then_some(())
+    })
+    .await;
+    let counterpart = shop.sim.create_in(shop.main, "product", json!({"name": "Unknown"}));
+    shop.link("product", counterpart, unknown).await;
+    let asked = shop.sim.requests(shop.child).len();
+    shop.due_now().await;
+    assert_eq!(shop.sim.requests(shop.child).len(), asked, "nobody asks it anything");
+    // At once, and not when it is looked at again.
+    switch(&shop, shop.child, "active").await;
+    shop.settle().await;
+    assert_eq!(rows(&shop.order()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_child_sold_before_it_followed_another_main_account_goes_there() {
+    let shop = Shop::start().await;
+    let Shop { sim, main, child, .. } = &shop;
+    let other = sim.account("other-canary-55d0", &["Retail"], &["RUB", "USD"]);
+    shop.register(other, None, "other-canary-55d0", &json!({})).await;
+    let unknown = sim.create_in(*child, "product", json!({"name": "Unknown"}));
+    order(&shop, unknown);
+    shop.task_when("the order to be held", |task| !task["error"].is_null()).await;
+    let stand_in = sim.create_in(other, "counterparty", json!({"name": "Kazan"}));
+    let organization = sim.first(other, "organization");
+    let settings = json!({"orders": {"organization": organization, "counterparty": {"stub": stand_in}}});
+    let child = child.to_string();
+    // In one step with the settings: those of the old main account name nothing in the new one.
+    let body = json!({"name": "x", "role": "child", "parent_account_id": other, "settings": settings});
+    let (code, reply) = shop.gateway.admin("PUT", &format!("/api/v1/moysklad/accounts/{child}"), &body).await;
+    assert_eq!(code, 200, "{reply}");
+    let task = shop
+        .task_when("the order to wait for goods of the other", |task| {
+            task["account_id"] == json!(other) && !task["error"].is_null()
+        })
+        .await;
+    assert!(task["error"].as_str().unwrap().starts_with("held: 1 of 1"), "{task}");
+    let told = shop.outcomes().await;
+    assert!(told[0].starts_with(&format!("the account follows {other} by now")), "{told:?}");
+    let counterpart = sim.create_in(other, "product", json!({"name": "Unknown"}));
+    shop.execute(&format!(
+        "INSERT INTO moysklad_mappings (main_account, child_account, entity_type, main_id, child_id)
+         VALUES ('{other}', '{child}', 'product', '{counterpart}', '{unknown}')"
+    ))
+    .await;
+    shop.due_now().await;
+    shop.settle().await;
+    assert_eq!(sim.entities(other, "customerorder").len(), 1);
+    assert!(sim.entities(*main, "customerorder").is_empty());
+}
+
 #[tokio::test]
 async fn orders_made_while_main_is_switched_off_wait_for_it() {
     let shop = Shop::start().await;
     let (_, tea) = shop.product("Tea").await;
-    let path = format!("/api/v1/moysklad/accounts/{}", shop.main);
-    let switch = async |status: &str| {
-        let body = json!({"name": "x", "role": "main", "status": status});
-        let (code, reply) = shop.gateway.admin("PUT", &path, &body).await;
-        assert_eq!(code, 200, "{reply}");
-    };
+    let switch = async |status: &str| switch(&shop, shop.main, status).await;
     switch("inactive").await;
     let order = order(&shop, tea);
     let task = shop.task_when("the order to wait", |task| !task["error"].is_null()).await;

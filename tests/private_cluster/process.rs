@@ -86,6 +86,14 @@ impl Serve {
         request.send().await.unwrap().status().as_u16()
     }
 
+    /// Waits for that: where the database takes more than two seconds it says otherwise.
+    async fn is_healthy(&self) {
+        wait::until("a healthy gateway", SOON, || async {
+            (self.get("/health", "").await == 200).then_some(())
+        })
+        .await;
+    }
+
     /// Ends it by a signal to its whole process group, as a terminal does on Ctrl-C.
     fn end(&mut self, signal: Signal) -> std::process::ExitStatus {
         killpg(self.pid(), signal).unwrap();
@@ -125,7 +133,7 @@ async fn a_gateway_without_settings_serves_and_takes_its_server_along_when_it_en
     let data = Data::new();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut serve = Serve::start(&data);
-        assert_eq!(serve.get("/health", "").await, 200);
+        serve.is_healthy().await;
         let pid = server_pid(&data.cluster()).unwrap();
 
         let token_file = data.path().join("admin-token");
@@ -156,13 +164,14 @@ async fn an_ordinary_user_needs_nothing_but_the_programs_and_root_can_join() {
     std::fs::create_dir(data.path()).unwrap();
     std::os::unix::fs::chown(data.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     std::fs::set_permissions(data.path(), Permissions::from_mode(0o700)).unwrap();
-    // The build directory may be out of that user's reach.
+    // The build directory may be out of that user's reach. Copied by another process: a child that another test is just
+    // starting would keep a file that was written here open, and what is open for writing cannot be run.
     let binary = data.dir.path().join("hookgate");
-    std::fs::copy(own_binary(), &binary).unwrap();
+    assert!(Command::new("cp").arg(own_binary()).arg(&binary).status().unwrap().success());
     std::fs::set_permissions(&binary, Permissions::from_mode(0o755)).unwrap();
 
     let mut serve = Serve::start_by(hookgate(&binary, &data, Some(&user)), &data);
-    assert_eq!(serve.get("/health", "").await, 200);
+    serve.is_healthy().await;
     for file in ["postgres", "admin-token", "master.key"] {
         assert_eq!(std::fs::metadata(data.path().join(file)).unwrap().uid(), user.uid.as_raw(), "{file}");
     }
@@ -203,23 +212,33 @@ async fn a_killed_gateway_leaves_its_server_and_all_rows_to_the_next_one() {
 
 #[tokio::test]
 async fn a_gateway_killed_while_it_makes_its_cluster_leaves_nothing_that_hinders_the_next() {
-    let data = Data::new();
-    let mut first = hookgate(own_binary(), &data, None).arg("serve").stdout(Stdio::null()).spawn().unwrap();
+    for _ in 0..10 {
+        let data = Data::new();
+        let half = killed_half_way(&data).await;
+        let mut next = Serve::start(&data);
+        next.is_healthy().await;
+        assert!(half.as_ref().is_none_or(|half| !half.exists()));
+        assert!(next.end(Signal::SIGTERM).success());
+        if half.is_some() {
+            return;
+        }
+    }
+    panic!("the cluster was always complete before the kill");
+}
+
+/// Kills a gateway while it makes its cluster, and gives where that was half made; `None` if it was complete already.
+async fn killed_half_way(data: &Data) -> Option<PathBuf> {
+    let mut first = hookgate(own_binary(), data, None).arg("serve").stdout(Stdio::null()).spawn().unwrap();
     let half = wait::until("half a cluster", SOON, || async {
         let entries = std::fs::read_dir(data.path()).ok()?;
-        let paths = entries.flatten().map(|entry| entry.path());
+        let mut paths = entries.flatten().map(|entry| entry.path());
         // `global` comes late enough for a half cluster and early enough to be caught.
-        paths.into_iter().find(|path| path.join("global").exists() && !path.ends_with("postgres"))
+        paths.find(|path| path.join("global").exists())
     })
     .await;
     first.kill().unwrap();
     first.wait().unwrap();
-    assert!(half.exists() && !data.cluster().exists(), "the cluster was complete before the kill");
-
-    let mut next = Serve::start(&data);
-    assert_eq!(next.get("/health", "").await, 200);
-    assert!(!half.exists());
-    assert!(next.end(Signal::SIGTERM).success());
+    (half.exists() && !data.cluster().exists()).then_some(half)
 }
 
 #[tokio::test]
@@ -294,7 +313,8 @@ impl Seen {
     }
 }
 
-/// `pg_ctl` of the server that runs, by the account that owns it.
+/// `pg_ctl` of the server that runs, by the account that owns it. How it ends says little: the gateway may be faster to start
+/// the server.
 fn pg_ctl(data: &Data, arguments: &[&str]) {
     let options = std::fs::read_to_string(data.cluster().join("postmaster.opts")).unwrap();
     let program = Path::new(options.split(' ').next().unwrap()).with_file_name("pg_ctl");
@@ -302,7 +322,7 @@ fn pg_ctl(data: &Data, arguments: &[&str]) {
     let mut command = Command::new(program);
     command.uid(owner.uid()).gid(owner.gid()).current_dir("/");
     command.args(arguments).arg("-D").arg(data.cluster()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().unwrap().success(), "{arguments:?}");
+    command.status().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

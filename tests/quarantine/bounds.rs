@@ -55,7 +55,7 @@ async fn a_flood_of_junk_stays_within_bounds_and_an_earlier_mismatch_survives() 
     assert_eq!(github(&gateway, "old secret", "real", b"{\"real\":true}").await.0, 401);
     let real = kept(&gateway, "reason=mismatch", 1).await.remove(0);
     let url = gateway.url("/api/v1/webhooks/github");
-    for round in 0..50_usize {
+    for round in 0..15_usize {
         let flood = join_all((0..100_usize).map(|n| {
             let size = [10, 1_000, 20_000, 200_000, 500_000][(round + n) % 5] + n;
             let body = format!("{round}-{n}-{}", "x".repeat(size));
@@ -66,12 +66,12 @@ async fn a_flood_of_junk_stays_within_bounds_and_an_earlier_mismatch_survives() 
             request.send()
         }));
         assert!(flood.await.into_iter().all(|reply| reply.unwrap().status() == 401));
-        if round % 10 == 0 {
+        if round % 5 == 0 {
             let held = held(&gateway).await;
             assert!(held.requests <= 30 && held.bytes <= 1_000_000 && held.missing <= 3, "{held:?}");
         }
     }
-    settled(&gateway, 5_001).await;
+    settled(&gateway, 1_501).await;
     let held = held(&gateway).await;
     assert!(held.requests <= 30 && held.bytes <= 1_000_000 && held.missing <= 3, "{held:?}");
     assert!(held.missing > 0 && held.requests > held.missing + 1, "some of it is kept: {held:?}");

@@ -1,5 +1,6 @@
 //! An HTTP server that misbehaves on demand. Written on bare TCP, since a proper server library would not let it.
 
+use super::gate::Gate;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fmt::Write as _;
@@ -37,6 +38,7 @@ pub struct Answer {
     body: Vec<u8>,
     chunked: bool,
     closing: bool,
+    gate: Gate,
     delay: Duration,
 }
 
@@ -48,6 +50,7 @@ impl Answer {
             body: Vec::new(),
             chunked: false,
             closing: false,
+            gate: Gate::opened(),
             delay: Duration::ZERO,
         }
     }
@@ -82,6 +85,13 @@ impl Answer {
         self
     }
 
+    /// Not before the gate is open.
+    pub fn behind(mut self, gate: &Gate) -> Self {
+        self.gate = gate.clone();
+        self
+    }
+
+    /// Later by so much.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
@@ -221,7 +231,8 @@ async fn serve(stream: TcpStream, state: &State) {
 /// Gives whether the connection stays open.
 async fn answer(stream: &mut BufReader<TcpStream>, act: Act, state: &State) -> bool {
     let (text, stays) = match act {
-        Act::Answer(Answer { status, mut headers, body, chunked, closing, delay }) => {
+        Act::Answer(Answer { status, mut headers, body, chunked, closing, gate, delay }) => {
+            gate.pass().await;
             tokio::time::sleep(delay).await;
             if !chunked {
                 write!(headers, "Content-Length: {}\r\n", body.len()).unwrap();

@@ -154,6 +154,16 @@ impl Gateway {
         format!("{}{path}", self.base)
     }
 
+    /// Waits until a GET of this path is answered with this status, and gives the answer. `/health` says 503 where the database
+    /// took more than two seconds.
+    pub async fn answers(&self, path: &str, status: u16) -> reqwest::Response {
+        wait::until(&format!("{path} to answer {status}"), Duration::from_secs(60), || async {
+            let reply = self.http.get(self.url(path)).send().await.unwrap();
+            (reply.status() == status).then_some(reply)
+        })
+        .await
+    }
+
     /// GET with the admin token; the status must be 200.
     pub async fn admin_get(&self, path: &str) -> Value {
         let reply = self.http.get(self.url(path)).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
@@ -253,7 +263,8 @@ impl Gateway {
 
     /// Everything it has logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        // Lossy: a line that is torn or no text must not hide the others.
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 }
 

@@ -2,9 +2,11 @@
 
 pub mod c2s;
 pub mod faulty_server;
+pub mod gate;
 pub mod gateway;
 pub mod inject;
 pub mod moysklad;
+pub mod nobody;
 pub mod observe;
 pub mod paypal;
 pub mod sign;

@@ -1,5 +1,6 @@
 //! A strict stand-in for Stripe's API, and the sender of its webhooks.
 
+use super::gate::Gate;
 use super::gateway::Gateway;
 use super::sign;
 use actix_web::http::StatusCode;
@@ -32,13 +33,12 @@ pub struct Get {
     pub status: u16,
 }
 
-#[derive(Default)]
 struct State {
     objects: HashMap<(String, String), Value>,
     gets: Vec<Get>,
     latency: Duration,
+    gate: Gate,
     faults: VecDeque<Fault>,
-    per_second: Option<usize>,
 }
 
 /// Stripe's API on a local port.
@@ -50,7 +50,13 @@ pub struct Stripe {
 
 impl Stripe {
     pub fn start() -> Self {
-        let state = Arc::<Mutex<State>>::default();
+        let state = Arc::new(Mutex::new(State {
+            objects: HashMap::new(),
+            gets: Vec::new(),
+            latency: Duration::ZERO,
+            gate: Gate::opened(),
+            faults: VecDeque::new(),
+        }));
         let shared = web::Data::from(state.clone());
         let (sender, started) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -96,9 +102,11 @@ impl Stripe {
         self.state().faults.extend(faults);
     }
 
-    /// Refuses what comes beyond so many requests to one endpoint within any second.
-    pub fn limit(&self, per_second: usize) {
-        self.state().per_second = Some(per_second);
+    /// Closes the gate before its answers.
+    pub fn hold(&self) -> Gate {
+        let gate = self.state().gate.clone();
+        gate.close();
+        gate
     }
 
     /// Every request so far that named this object.
@@ -125,26 +133,27 @@ async fn answer(request: HttpRequest, state: web::Data<Mutex<State>>) -> HttpRes
     let &["v1", collection, id] = segments.as_slice() else { return unrecognized(&request) };
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let account = header("stripe-account").map(str::to_owned);
-    let (reply, latency) = {
+    let (reply, gate, latency) = {
         let mut state = state.lock().unwrap();
         let reply = if request.method() != "GET" {
             unrecognized(&request)
         } else if header("authorization") != Some(&format!("Bearer {API_KEY}")) {
             error(401, &json!({"type": "invalid_request_error", "message": "Invalid API Key provided"}))
         } else {
-            state.answer(collection, id, account.as_deref().unwrap_or_default(), at)
+            state.answer(collection, id, account.as_deref().unwrap_or_default())
         };
         let (collection, id) = (collection.to_owned(), id.to_owned());
         state.gets.push(Get { collection, id, account, at, status: reply.status().as_u16() });
-        (reply, state.latency)
+        (reply, state.gate.clone(), state.latency)
     };
     // A slow answer tells what was true when the request came.
+    gate.pass().await;
     tokio::time::sleep(latency).await;
     reply
 }
 
 impl State {
-    fn answer(&mut self, collection: &str, id: &str, account: &str, now: Instant) -> HttpResponse {
+    fn answer(&mut self, collection: &str, id: &str, account: &str) -> HttpResponse {
         if let Some(fault) = self.faults.pop_front() {
             return match fault {
                 Fault::Status(status) => error(status, &json!({"type": "api_error"})),
@@ -165,12 +174,6 @@ impl State {
                 );
             }
         };
-        let second = Duration::from_secs(1);
-        let counts = |get: &&Get| get.collection == collection && get.status != 429 && now - get.at < second;
-        let load = self.gets.iter().filter(counts).count();
-        if self.per_second.is_some_and(|limit| load >= limit) {
-            return too_many(1);
-        }
         match self.objects.get(&(account.to_owned(), id.to_owned())) {
             Some(object) if object["object"] == kind => HttpResponse::Ok().json(object),
             _ => error(

@@ -2,6 +2,7 @@
 
 use super::{get, ok, pair, policy};
 use crate::support::faulty_server::{Act, Answer, Seen};
+use crate::support::gate::Gate;
 use crate::support::wait;
 use hookgate::upstream::{Policy, Reply, UpstreamError};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -9,7 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const PAUSE: Duration = Duration::from_millis(800);
+/// Longer than any stall; nobody waits for it, see [`sit_out`].
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Lets the pause of an open circuit pass, by tokio's clock, which it goes by.
+async fn sit_out() {
+    tokio::time::pause();
+    tokio::time::advance(PAUSE).await;
+    tokio::time::resume();
+}
 
 fn fragile() -> Policy {
     Policy { breaker_failures: 3, breaker_pause: PAUSE, ..policy() }
@@ -19,7 +28,7 @@ fn fragile() -> Policy {
 fn refused(result: &Result<Reply, UpstreamError>) -> bool {
     match result {
         Err(UpstreamError::CircuitOpen { after, .. }) => {
-            assert!(*after > Duration::ZERO && *after <= Duration::from_secs(1), "{after:?}");
+            assert!(*after > Duration::ZERO && *after <= PAUSE, "{after:?}");
             true
         }
         _ => false,
@@ -44,13 +53,13 @@ async fn a_dead_upstream_is_called_no_more_until_a_probe_finds_it_alive() {
     assert!(refused(&upstream.call("a", get()).await));
     assert_eq!(server.requests(), 3, "refused without a request");
 
-    tokio::time::sleep(PAUSE).await;
+    sit_out().await;
     assert_eq!(upstream.call("a", get()).await.unwrap_err().status(), Some(500), "the probe");
     assert!(refused(&upstream.call("a", get()).await), "the probe failed: open again at once");
     assert_eq!(server.requests(), 4);
 
     alive.store(true, Ordering::SeqCst);
-    tokio::time::sleep(PAUSE).await;
+    sit_out().await;
     upstream.call("a", get()).await.unwrap();
     upstream.call("a", get()).await.unwrap();
     assert_eq!(server.requests(), 6);
@@ -58,15 +67,17 @@ async fn a_dead_upstream_is_called_no_more_until_a_probe_finds_it_alive() {
 
 #[tokio::test]
 async fn only_one_probe_is_under_way_at_a_time() {
-    let (server, upstream) = pair(fragile(), |seen| match seen.number {
+    let gate = Gate::default();
+    let answer = Answer::status(200).behind(&gate);
+    let (server, upstream) = pair(fragile(), move |seen| match seen.number {
         1..=3 => Act::HangUp,
-        _ => Answer::status(200).after(Duration::from_millis(300)).into(),
+        _ => answer.clone().into(),
     })
     .await;
     for _ in 0..3 {
         upstream.call("a", get()).await.unwrap_err();
     }
-    tokio::time::sleep(PAUSE).await;
+    sit_out().await;
     let probe = tokio::spawn({
         let upstream = upstream.clone();
         async move { upstream.call("a", get()).await }
@@ -76,6 +87,7 @@ async fn only_one_probe_is_under_way_at_a_time() {
     })
     .await;
     assert!(refused(&upstream.call("a", get()).await));
+    gate.open();
     probe.await.unwrap().unwrap();
     upstream.call("a", get()).await.unwrap();
     assert_eq!(server.requests(), 5);

@@ -1,8 +1,8 @@
 //! Nothing that a call carries, and nothing that an upstream says, shows in an error or a log.
 
-use super::wire::closed_port;
 use super::{first, pair, policy};
 use crate::support::faulty_server::{Act, Answer};
+use crate::support::nobody::Nobody;
 use hookgate::upstream::{Call, Policy, Upstream};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -79,7 +79,7 @@ async fn a_token_or_a_person_never_shows() {
         say(200).body("x".repeat(2_000)).into(),
         say(200).into(),
     ];
-    let rough = Policy { timeout: Duration::from_secs(1), max_reply: 1_000, breaker_failures: 5, ..policy() };
+    let rough = Policy { timeout: Duration::from_secs(5), max_reply: 1_000, breaker_failures: 5, ..policy() };
     let (server, plain) = pair(rough.clone(), first(acts.clone())).await;
     let base = server.url.join(&format!("/{CANARY}/")).unwrap();
     let upstream = Upstream::new("leads", &base, rough.clone());
@@ -102,7 +102,8 @@ async fn a_token_or_a_person_never_shows() {
             Err(error) => shown.push(format!("{error:?} {error}")),
         }
     }
-    let gone = Upstream::new("leads", &closed_port().join(CANARY).unwrap(), rough);
+    let nobody = Nobody::new();
+    let gone = Upstream::new("leads", &nobody.url.join(CANARY).unwrap(), rough);
     for _ in 0..6 {
         tracing::callsite::rebuild_interest_cache();
         let error = gone.call("a", call()).await.unwrap_err();

@@ -40,8 +40,8 @@ async fn watch(place: &Place) {
     loop {
         sleep(LOOK_EVERY).await;
         missed = if server::running(place).is_some() { 0 } else { missed + 1 };
-        // An operator's `pg_ctl restart` takes a moment; the second look tells a restart from a death.
-        if missed < 2 {
+        // An operator's `pg_ctl restart` takes a moment; the third look tells a restart from a death.
+        if missed < 3 {
             continue;
         }
         tracing::warn!("the private Postgres has ended; starting it again");

@@ -15,7 +15,15 @@ const COMMANDS: &str = "commands.lock";
 /// A lock that ends with this value.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// A program that another thread is just starting holds a copy of the file until its exec, and the lock with it: closing
+    /// ours would not release it.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 /// What a process holds `serve.lock` for.
@@ -51,7 +59,7 @@ pub(super) fn attempt(data_dir: &Path, kind: Kind) -> Result<Attempt, EmbeddedEr
         Ok(()) => {
             let holder = Holder { kind, pid: std::process::id() };
             sign(&mut file, holder).map_err(io("write", &path))?;
-            Ok(Attempt::Held(Lock { _file: file }))
+            Ok(Attempt::Held(Lock { file }))
         }
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
@@ -79,7 +87,7 @@ fn try_commands(
     let path = data_dir.join(COMMANDS);
     let file = open(&path)?;
     match lock(&file) {
-        Ok(()) => Ok(Some(Lock { _file: file })),
+        Ok(()) => Ok(Some(Lock { file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
     }
@@ -153,6 +161,17 @@ mod tests {
         let only = only_command(dir.path()).unwrap().unwrap();
         assert!(take_seat(dir.path()).unwrap().is_none());
         drop(only);
+    }
+
+    #[test]
+    fn a_program_that_is_just_starting_does_not_keep_what_was_released() {
+        let dir = tempfile::tempdir().unwrap();
+        let seat = take_seat(dir.path()).unwrap().unwrap();
+        // What a fork leaves in the child until its exec.
+        let copy = seat.file.try_clone().unwrap();
+        drop(seat);
+        assert!(only_command(dir.path()).unwrap().is_some());
+        drop(copy);
     }
 
     #[test]

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a `serve` is waited for that holds the data directory: it may be about to end, or have let go while a program that
-/// it is just starting still holds a copy of its lock.
+/// How long a `serve` is waited for that holds the data directory: it may be about to end, or have been killed while a program
+/// that it was just starting still holds a copy of its lock.
 const SERVE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a command may start or stop the server before a `serve` gives up.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);

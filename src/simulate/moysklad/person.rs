@@ -59,6 +59,14 @@ impl Person<'_> {
         self.request(&Method::DELETE, &format!("/entity/{kind}/{id}"), &Value::Null).map(|_| ())
     }
 
+    /// Takes a document out of the bin. No documented request does that, and that it raises UPDATE is not documented.
+    pub fn restore(&self, kind: &str, id: Uuid) -> Result<(), Refused> {
+        let shared = &self.simulator.shared;
+        let notices = shared.world().restore(self.account, kind, id)?;
+        hooks::send(shared, notices);
+        Ok(())
+    }
+
     /// Deletes many at once: one notification holds all.
     pub fn delete_many(&self, kind: &str, ids: &[Uuid]) -> Result<(), Refused> {
         let metas: Vec<Value> =

@@ -253,6 +253,18 @@ impl World {
         Ok(self.notices(index, &[]))
     }
 
+    /// A document out of the bin.
+    pub(super) fn restore(&mut self, account: Uuid, kind: &str, id: Uuid) -> Result<Vec<Notice>, Refused> {
+        let index = self.index(account).ok_or_else(Refused::unknown)?;
+        let account = &mut self.accounts[index];
+        let before = account.get(id).filter(|entity| entity.kind.keyword == kind);
+        let before = before.ok_or_else(Refused::unknown)?.clone();
+        let mut after = before.clone();
+        after.fields.shift_remove("deleted").ok_or_else(Refused::unknown)?;
+        account.changed(&before, after);
+        Ok(self.notices(index, &[]))
+    }
+
     /// Notes what no correct client does.
     fn watch(&mut self, index: usize, request: &Request, muted: &[String]) {
         let Request { method, path, query, body, .. } = request;

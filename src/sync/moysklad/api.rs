@@ -85,7 +85,7 @@ impl Gateway {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| ApiError::TokenRefused { account: id, owner: None })?;
         authorization.set_sensitive(true);
-        Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default() })
+        Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default(), urgent: false })
     }
 }
 
@@ -120,6 +120,7 @@ fn policy(settings: &Moysklad) -> Policy {
         per: WINDOW,
         burst,
         parallel: settings.parallel,
+        urgent_slots: 1,
         max_reply: MOST_BYTES,
         thresholds: thresholds(settings.bans),
         told,
@@ -145,6 +146,7 @@ pub(super) struct AccountApi {
     id: Uuid,
     authorization: HeaderValue,
     counts: Arc<Counts>,
+    urgent: bool,
 }
 
 /// Calls that were made through one [`AccountApi`] and its clones.
@@ -155,6 +157,13 @@ struct Counts {
 }
 
 impl AccountApi {
+    /// The same, whose calls go ahead of those of others: somebody waits for what comes of them.
+    #[must_use]
+    pub(super) fn urgent(mut self) -> Self {
+        self.urgent = true;
+        self
+    }
+
     /// Reads and writes so far.
     pub(super) fn counts(&self) -> (u32, u32) {
         (self.counts.reads.load(Ordering::Relaxed), self.counts.writes.load(Ordering::Relaxed))
@@ -300,6 +309,21 @@ impl AccountApi {
         self.write(Call::new(Method::PUT, route, path), body).await
     }
 
+    /// Changes the fields of a part of what is at `whole`, such as a line of a document.
+    pub(super) async fn update_part(
+        &self,
+        route: &'static str,
+        (whole, path): (&str, &str),
+        body: &Value,
+    ) -> Result<Value, ApiError> {
+        self.write(Call::new(Method::PUT, route, path).part_of(whole), body).await
+    }
+
+    /// How many writes of `path` and its parts a minute allows from now on.
+    pub(super) fn updates_left(&self, path: &str) -> u32 {
+        self.gateway.upstream.puts_left(&self.id.to_string(), path)
+    }
+
     /// Posts what must not be sent again by itself: nothing would recognize it, so after a lost reply the next run looks.
     pub(super) async fn post_once(
         &self,
@@ -334,7 +358,8 @@ impl AccountApi {
         let call = call
             .header(ACCEPT, JSON)
             .header(AUTHORIZATION, self.authorization.clone())
-            .weight(self.gateway.weight);
+            .weight(self.gateway.weight)
+            .urgent(self.urgent);
         let principal = self.id.to_string();
         // Boxed: it is large, and part of every future that makes a call.
         Box::pin(self.gateway.upstream.call(&principal, call)).await

@@ -10,7 +10,7 @@ use crate::crypto::MasterKey;
 use crate::db::Pool;
 use crate::nodes::Nodes;
 use crate::queue::{HandlerError, Job, Outcome};
-use crate::sync::tasks::{BLOCKED, SyncQueue, Task};
+use crate::sync::tasks::{BLOCKED, CHILD_ACCOUNT, SyncQueue, Task};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -53,32 +53,36 @@ impl SyncTasks {
         self.work.clone()
     }
 
-    /// The child and the main account that the task works between, or why there is nothing to do. The account that is
-    /// written to is the task's own; the payload names the other (`main_account` or `child_account`).
-    async fn pair(&self, task: &Task) -> Result<Result<Pair, &'static str>, HandlerError> {
+    /// The child and the main account that the task works between, or how it ends because there is nothing to do for it. The
+    /// account that is written to is the task's own; the payload names the other (`main_account` or `child_account`).
+    async fn pair(&self, task: &Task) -> Result<Result<Pair, Outcome>, HandlerError> {
+        let ignored = |reason: &str| Ok(Err(Outcome::ignored(reason)));
         let named = |key: &str| task.payload[key].as_str().and_then(|id| id.parse::<Uuid>().ok());
-        let child = named("child_account").unwrap_or(task.account_id);
+        let child = named(CHILD_ACCOUNT).unwrap_or(task.account_id);
         let mut conn = self.work.pool.get().await?;
         let Some(child) = accounts::credentials(&mut conn, child).await? else {
-            return Ok(Err("the account was removed"));
+            return ignored("the account was removed");
         };
-        let source = named("main_account").or_else(|| named("child_account").map(|_| task.account_id));
+        let source = named("main_account").or_else(|| named(CHILD_ACCOUNT).map(|_| task.account_id));
         let main = match child.account.parent_account_id {
             Some(parent) if Some(parent) == source => accounts::credentials(&mut conn, parent).await?,
             _ => None,
         };
         let Some(main) = main.filter(|main| main.account.role == Role::Main) else {
-            return Ok(Err("the account no longer follows the main account that this comes from"));
+            return match orders::follow(task, &child.account, &mut conn).await? {
+                Some(followed) => Ok(Err(followed)),
+                None => ignored("the account no longer follows the main account that this comes from"),
+            };
         };
         for side in [&child, &main] {
             match side.account.status {
                 Status::Active => {}
-                // What the child has sold meanwhile would never be told again.
-                Status::Inactive if side.account.role == Role::Main && orders::carries(task) => {
+                // Nobody would ever tell again what the child has sold.
+                Status::Inactive if orders::carries(task) => {
                     return Err(switched_off(side.account.account_id));
                 }
                 Status::Inactive => {
-                    return Ok(Err("an operator has made the account or its main account inactive"));
+                    return ignored("an operator has made the account or its main account inactive");
                 }
                 Status::Suspended => return Err(suspended(side.account.account_id)),
             }
@@ -136,7 +140,7 @@ impl Job<SyncQueue> for SyncTasks {
         }
         let pair = match self.pair(task).await? {
             Ok(pair) => pair,
-            Err(reason) => return Ok(Outcome::ignored(reason)),
+            Err(ended) => return Ok(ended),
         };
         match self.dispatch(task, &pair).await {
             Err(error @ ApiError::TokenRefused { account, .. }) => {
@@ -150,10 +154,10 @@ impl Job<SyncQueue> for SyncTasks {
     }
 }
 
-fn switched_off(main: Uuid) -> HandlerError {
+fn switched_off(account: Uuid) -> HandlerError {
     HandlerError::Defer {
         after: SUSPENDED,
-        reason: format!("{BLOCKED}: an operator has made main account {main} inactive; make it active again"),
+        reason: format!("{BLOCKED}: an operator has made account {account} inactive; make it active again"),
     }
 }
 

@@ -26,15 +26,7 @@ impl Api {
     /// `None` without a key.
     pub(super) fn new(settings: &config::Stripe) -> Option<Self> {
         let key = settings.api_key.clone()?;
-        let policy = Policy {
-            timeout: Duration::from_secs(15),
-            units: settings.requests_per_second,
-            per: Duration::from_secs(1),
-            // Stripe counts within a second, whose start is not known: burst and refill together must fit into one.
-            // With the default they make 25, its limit for one endpoint.
-            burst: (settings.requests_per_second / 4).max(1),
-            ..Policy::default()
-        };
+        let policy = policy(settings.requests_per_second);
         Some(Self { upstream: Upstream::new("stripe", &settings.base_url, policy), key })
     }
 
@@ -70,6 +62,18 @@ impl Api {
     }
 }
 
+fn policy(requests_per_second: u32) -> Policy {
+    Policy {
+        timeout: Duration::from_secs(15),
+        units: requests_per_second,
+        per: Duration::from_secs(1),
+        // Stripe counts within a second, whose start is not known: burst and refill together must fit into one.
+        // With the default they make 25, its limit for one endpoint.
+        burst: (requests_per_second / 4).max(1),
+        ..Policy::default()
+    }
+}
+
 fn header(text: &str) -> Result<HeaderValue, HandlerError> {
     HeaderValue::from_str(text).map_err(|_| {
         HandlerError::GiveUp("STRIPE_API_KEY holds characters that no header can carry".to_owned())
@@ -90,4 +94,16 @@ fn is_missing(error: &UpstreamError) -> bool {
     let body = error.body().filter(|_| error.status() == Some(404));
     body.and_then(|body| serde_json::from_slice::<Body>(body).ok())
         .is_some_and(|body| body.error.code.as_deref() == Some("resource_missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// That no second sees more than the two together is shown where limits are kept (`upstream/limit.rs`).
+    #[test]
+    fn the_burst_and_the_refill_of_a_second_are_what_one_endpoint_allows() {
+        let policy = policy(20);
+        assert_eq!((policy.per, policy.units + policy.burst), (Duration::from_secs(1), 25));
+    }
 }

@@ -69,6 +69,16 @@ impl<K: Hash + Eq + Copy> Counts<K> {
         self.0.entry(key).or_default().add(now, most)
     }
 
+    /// How many more of this thing fit into the window, of `most`.
+    pub(super) fn left(&self, key: &K, now: Instant, most: u32) -> u32 {
+        let Some(count) = self.0.get(key) else { return most };
+        if count.held.is_some_and(|until| until > now) {
+            return 0;
+        }
+        let within = count.times.iter().filter(|time| now - **time < WINDOW).count();
+        most.saturating_sub(u32::try_from(within).unwrap_or(u32::MAX))
+    }
+
     /// Until when no more of this thing shall happen.
     pub(super) fn held(&self, key: &K, now: Instant) -> Option<Instant> {
         self.0.get(key)?.held.filter(|until| *until > now)

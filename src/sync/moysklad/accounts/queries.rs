@@ -108,7 +108,11 @@ pub async fn put(
             .returning(Account::as_returning())
             .get_result(conn)
             .await?;
-        if status == Status::Active && current.is_some_and(|before| before.status != Status::Active) {
+        let (was_active, parent) = current.map_or((true, account.parent_account_id), |before| {
+            (before.status == Status::Active, before.parent_account_id)
+        });
+        // One that follows another by now has work that goes on under another name.
+        if status == Status::Active && (!was_active || parent != account.parent_account_id) {
             let mut family = vec![id];
             family.extend(children(conn, id).await?.iter().map(|child| child.account_id));
             tasks::hurry(conn, &family).await?;

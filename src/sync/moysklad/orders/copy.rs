@@ -5,7 +5,7 @@ use super::super::work::broken;
 use super::super::{loops, mappings};
 use super::log::{Entry, Log};
 use super::read::{self, Document};
-use super::store::{self, Link, OTHERWISE, remembered};
+use super::store::{self, GONE, Link, remembered};
 use super::transfer::{Transfer, UPDATE};
 use super::{ORDER, header, sync_id};
 use crate::queue::HandlerError;
@@ -33,7 +33,7 @@ impl Transfer<'_> {
         let order = id_of_entity(order)?;
         let said = header::all_optional();
         self.link(order, &said).await?;
-        Ok(Some(Link { order, written: None, said }))
+        Ok(Some(Link { order, written: None, said, adding_since: None }))
     }
 
     pub(super) async fn link(&self, order: Uuid, said: &BTreeSet<String>) -> Result<(), ApiError> {
@@ -72,11 +72,14 @@ impl Transfer<'_> {
             }
             order => order?,
         };
-        let Some(body) = header::gone(&order) else { return Ok("no change".to_owned()) };
+        let Some(body) = header::gone(&order) else {
+            self.note(link.order, Some(GONE), &link.said).await?;
+            return Ok("no change".to_owned());
+        };
         loops::before_write(&mut *self.cx.conn().await?, self.source.main_account, ORDER, link.order).await?;
         self.note(link.order, None, &link.said).await?;
         self.main.update(UPDATE, &path, &body).await?;
-        self.note(link.order, Some(OTHERWISE), &link.said).await?;
+        self.note(link.order, Some(GONE), &link.said).await?;
         let operation = "deleted in the child: main's order is not applicable any more";
         let applied = ["applicable", "description"].map(str::to_owned);
         let entry = Entry {

@@ -3,10 +3,11 @@
 use super::super::work::{Work, broken};
 use super::lines::{Item, Missing};
 use super::store::{self, Source};
-use crate::queue::HandlerError;
+use crate::queue::{HandlerError, Outcome};
 use crate::sync::moysklad::api::ApiError;
 use crate::sync::tasks::{self, Task};
 use chrono::{DateTime, Duration as Span, Utc};
+use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -29,8 +30,13 @@ struct Held {
     reason: String,
 }
 
-/// Lets the task wait for what is missing.
-pub(super) async fn hold(cx: &Work, task: &Task, missing: &Missing) -> Result<HandlerError, ApiError> {
+/// Lets the task wait for what is missing; where a newer task of the document waits behind it, that one does, and this one
+/// ends.
+pub(super) async fn hold(cx: &Work, task: &Task, missing: &Missing) -> Result<Outcome, ApiError> {
+    let mut conn = cx.conn().await?;
+    if let Some(ended) = superseded(&mut conn, task).await? {
+        return Ok(ended);
+    }
     let reason = missing.reason();
     let held = Held {
         since: cx.clock.now(),
@@ -39,22 +45,33 @@ pub(super) async fn hold(cx: &Work, task: &Task, missing: &Missing) -> Result<Ha
     };
     let after = if held.items.is_empty() { LOOK_AT_ALL } else { LOOK };
     let note = json!({ "held": held });
-    tasks::note(&mut *cx.conn().await?, task.id, &note).await.map_err(broken)?;
-    Ok(HandlerError::Defer { after, reason })
+    tasks::note(&mut conn, task.id, &note).await.map_err(broken)?;
+    Err(HandlerError::Defer { after, reason }.into())
 }
 
-/// The same wait, if a run before has found out that it is needed and nothing has changed since.
-pub(super) async fn still(cx: &Work, task: &Task, source: Source) -> Result<Option<HandlerError>, ApiError> {
+/// The same wait, if a run before has found out that it is needed and nothing has changed since; its end, once a newer task
+/// of the document waits. `None`: the document is to be read.
+pub(super) async fn still(cx: &Work, task: &Task, source: Source) -> Result<Option<Outcome>, ApiError> {
     let Ok(held) = serde_json::from_value::<Held>(task.payload["held"].clone()) else { return Ok(None) };
+    let mut conn = cx.conn().await?;
+    if let Some(ended) = superseded(&mut conn, task).await? {
+        return Ok(Some(ended));
+    }
     let age = cx.clock.now() - held.since;
     // Packages, say, are nothing that a mapping tells of.
     if held.items.is_empty() || age < Span::zero() || age > READ_AGAIN {
         return Ok(None);
     }
-    let mut conn = cx.conn().await?;
     let appeared = store::counterparts(&mut conn, source, &held.items).await.map_err(broken)?;
-    if !appeared.is_empty() || tasks::has_successor(&mut conn, task).await.map_err(broken)? {
+    if !appeared.is_empty() {
         return Ok(None);
     }
-    Ok(Some(HandlerError::Defer { after: LOOK, reason: held.reason }))
+    Err(HandlerError::Defer { after: LOOK, reason: held.reason }.into())
+}
+
+/// The end of a task that has found nothing to do yet while a newer one of the same document waits for it to end: that one
+/// reads the document as it is then, so nothing is lost, and two would ask twice.
+async fn superseded(conn: &mut AsyncPgConnection, task: &Task) -> Result<Option<Outcome>, ApiError> {
+    let has_successor = tasks::has_successor(conn, task).await.map_err(broken)?;
+    Ok(has_successor.then(|| Outcome::completed("a newer task of this document goes on")))
 }

@@ -3,11 +3,17 @@
 use super::super::api::{AccountApi, ApiError};
 use super::super::catalog::audit::{self, SyncLogEntry};
 use super::super::work::{Work, broken};
+use super::RECEIVED;
 use super::store::Source;
 use crate::sync::tasks::Task;
 use serde_json::json;
 use std::time::Instant;
 use uuid::Uuid;
+
+/// Names of the fields that the task's event told to be changed, if it did.
+pub(super) fn received(task: &Task) -> Option<Vec<String>> {
+    serde_json::from_value(task.payload[RECEIVED].clone()).ok()
+}
 
 /// One run of one task, up to now.
 pub(super) struct Log<'a> {
@@ -47,10 +53,10 @@ impl Log<'_> {
             main_id: entry.order,
             child_id: Some(self.source.document),
             task_id: Some(self.task.id),
-            event_id: None,
+            event_id: self.task.event_id,
             operation: entry.operation.to_owned(),
             strategy: if entry.is_new { "full" } else { "base" }.to_owned(),
-            received: None,
+            received: received(self.task).map(|names| json!(names)),
             applied: json!(entry.applied),
             skipped: json!(entry.skipped),
             error: entry.error,

@@ -21,6 +21,7 @@ mod number;
 mod outage;
 mod party;
 mod read;
+mod refusals;
 mod states;
 mod status_back;
 mod step;
@@ -37,12 +38,15 @@ use super::work::{Pair, Work};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 pub(super) use outage::wait_out;
 use serde_json::json;
 pub(super) use states::{State, States};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use store::Source;
-pub(super) use store::copied_from;
+pub(super) use store::{GONE, copied_from};
 use transfer::Transfer;
 use uuid::Uuid;
 
@@ -53,6 +57,10 @@ const KINDS: [DocumentKind; 3] =
 const ORDER: &str = "customerorder";
 /// Bring a child's document to main, as it is now.
 const TRANSFER: &str = "transfer";
+/// Key of a payload: names of the fields that a webhook told to be changed.
+const RECEIVED: &str = "received";
+/// Most names of changed fields that a task keeps.
+const MOST_FIELDS: usize = 100;
 /// Bring the state of main's order to the child's document.
 const STATUS_BACK: &str = "status_back";
 
@@ -61,6 +69,11 @@ pub(super) fn wants(event_type: &str) -> bool {
     event_type
         .split_once('.')
         .is_some_and(|(kind, action)| kind_of(kind).is_some() && Action::parse(action).is_some())
+}
+
+/// Whether these are documents that may flow.
+pub(super) fn are(keyword: &str) -> bool {
+    kind_of(keyword).is_some()
 }
 
 fn kind_of(keyword: &str) -> Option<DocumentKind> {
@@ -82,6 +95,7 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, 
             let cause = Cause {
                 event: Some(notice.event.id),
                 name: notice.event.id.to_string(),
+                received: notice.updated_fields.as_deref(),
                 max_attempts: notice.max_attempts,
             };
             transfer_task(&notice.account, kind, notice.entity_id, &cause).into_iter().collect()
@@ -109,33 +123,86 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Outcome, 
 }
 
 /// What has set a task in motion.
-pub(super) struct Cause {
+struct Cause<'a> {
     /// Row id of the event.
-    pub(super) event: Option<Uuid>,
+    event: Option<Uuid>,
     /// Told apart from every other cause: the task is stored once for each.
-    pub(super) name: String,
-    pub(super) max_attempts: i32,
+    name: String,
+    /// Names of the fields that were changed, if that was told.
+    received: Option<&'a [String]>,
+    max_attempts: i32,
 }
 
 /// The task that brings a child's document to main as it is now; `None` for an account that follows no other.
-pub(super) fn transfer_task(
-    child: &Account,
-    kind: DocumentKind,
-    document: Uuid,
-    cause: &Cause,
-) -> Option<NewTask> {
+fn transfer_task(child: &Account, kind: DocumentKind, document: Uuid, cause: &Cause<'_>) -> Option<NewTask> {
+    let received = cause.received.map(|names| &names[..names.len().min(MOST_FIELDS)]);
     Some(NewTask {
         event_id: cause.event,
         account_id: child.parent_account_id?,
         entity_type: kind.keyword(),
         entity_id: document.to_string(),
         operation: TRANSFER,
-        payload: json!({"child_account": child.account_id}),
+        payload: json!({tasks::CHILD_ACCOUNT: child.account_id, RECEIVED: received}),
         dedupe_key: format!("{}/{}/{document}/{TRANSFER}", cause.name, child.account_id),
         max_attempts: cause.max_attempts,
         priority: tasks::ORDERS,
         delay: Duration::ZERO,
     })
+}
+
+/// The task of a child that follows another main account by now: what it has sold goes there. `None`: this is another task,
+/// or there is nobody to follow.
+pub(super) async fn follow(
+    task: &Task,
+    child: &Account,
+    conn: &mut AsyncPgConnection,
+) -> Result<Option<Outcome>, HandlerError> {
+    let (Some(kind), true, Ok(document)) =
+        (kind_of(&task.entity_type), carries(task), task.entity_id.parse::<Uuid>())
+    else {
+        return Ok(None);
+    };
+    let received = log::received(task);
+    let cause = Cause {
+        event: task.event_id,
+        name: format!("task/{}", task.id),
+        received: received.as_deref(),
+        max_attempts: task.max_attempts,
+    };
+    let Some(next) = transfer_task(child, kind, document, &cause) else { return Ok(None) };
+    let parent = next.account_id;
+    tasks::enqueue(conn, &[next]).await?;
+    Ok(Some(Outcome::completed(format!("the account follows {parent} by now: another task brings it there"))))
+}
+
+/// Those of these documents of a child of which main hears without more being told: a task is about to look at them, or the
+/// last one that was told of their end has failed, and waits for a person.
+pub(super) async fn at_work(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    kind: &str,
+    ids: &[Uuid],
+) -> QueryResult<BTreeSet<Uuid>> {
+    use crate::db::schema::{sync_queue, webhook_events};
+    let documents: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    let rows: Vec<(String, String, Option<String>)> = sync_queue::table
+        .left_join(webhook_events::table)
+        .filter(sync_queue::account_id.eq(main).and(sync_queue::entity_type.eq(kind)))
+        .filter(sync_queue::operation.eq(TRANSFER).and(sync_queue::entity_id.eq_any(documents)))
+        .order(sync_queue::id)
+        .select((sync_queue::entity_id, sync_queue::status, webhook_events::event_type.nullable()))
+        .load(conn)
+        .await?;
+    // The newest comes last.
+    let mut at_work = BTreeMap::new();
+    for (document, status, event_type) in rows {
+        let is_told = || event_type.is_some_and(|event_type| event_type.ends_with(".DELETE"));
+        let waits = matches!(&*status, "received" | "processing") || status == "failed" && is_told();
+        if let Ok(document) = document.parse::<Uuid>() {
+            at_work.insert(document, waits);
+        }
+    }
+    Ok(at_work.into_iter().filter_map(|(document, waits)| waits.then_some(document)).collect())
 }
 
 /// Whether it brings a document to main: what a child has sold waits where other work would be dropped.
@@ -157,7 +224,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
     let settings = settings(&pair.child.account)?.orders;
     let kind = kind_of(&task.entity_type)
         .ok_or_else(|| HandlerError::GiveUp(format!("nothing can transfer a {}", task.entity_type)))?;
-    let (main, child) = (cx.api(&pair.main)?, cx.api(&pair.child)?);
+    let (main, child) = (cx.api(&pair.main)?.urgent(), cx.api(&pair.child)?.urgent());
     if task.operation == STATUS_BACK {
         return status_back::run(task, id, &settings, pair, (&main, &child), cx).await;
     }

@@ -8,6 +8,7 @@ use super::super::api::{AccountApi, ApiError, id_of, id_of_entity};
 use super::super::mappings;
 use super::super::settings::{CounterpartyPolicy, DocumentKind};
 use super::super::work::{Work, broken};
+use super::refusals;
 use super::store::{self, Source};
 use crate::queue::HandlerError;
 use serde_json::{Map, Value};
@@ -170,7 +171,11 @@ async fn create(main: &AccountApi, source: Source, id: Uuid, party: &Value) -> R
 }
 
 async fn post(main: &AccountApi, body: &Map<String, Value>) -> Result<Value, ApiError> {
-    main.create("POST /entity/counterparty", "/entity/counterparty", &Value::Object(body.clone())).await
+    let body = Value::Object(body.clone());
+    match main.create("POST /entity/counterparty", "/entity/counterparty", &body).await {
+        Err(error) => Err(refusals::advised(main, COUNTERPARTY, error).await?),
+        made => made,
+    }
 }
 
 fn give_up(text: &str) -> ApiError {

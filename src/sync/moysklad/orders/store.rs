@@ -2,6 +2,7 @@
 
 use super::super::mappings::{self, ARCHIVED, Key};
 use crate::db::schema::{moysklad_mappings, moysklad_order_states, moysklad_positions};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
@@ -17,6 +18,9 @@ const ROWS: usize = 5000;
 /// In the place of a fingerprint: main's order was written to its end, and is not as the document is. The next run looks, and
 /// takes no line of main's own for one that was cut off.
 pub(super) const OTHERWISE: &[u8] = b"otherwise";
+
+/// In the place of a fingerprint: the document is gone, and main's order says so.
+pub(in super::super) const GONE: &[u8] = b"gone";
 
 /// A document of a child, and the two accounts.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +48,8 @@ pub(super) struct Link {
     pub(super) written: Option<Vec<u8>>,
     /// Names of the fields that the document need not have and that were written.
     pub(super) said: BTreeSet<String>,
+    /// When lines were last sent by a request whose end is not known.
+    pub(super) adding_since: Option<DateTime<Utc>>,
 }
 
 /// How names of fields stand with a mapping: nobody asks for what was written, only whether something was.
@@ -54,7 +60,8 @@ pub(super) fn remembered(said: &BTreeSet<String>) -> Value {
 /// Main's copy of this document, if it has one.
 pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryResult<Option<Link>> {
     use moysklad_mappings::dsl;
-    let row: Option<(Uuid, Option<Vec<u8>>, Option<Value>)> = dsl::moysklad_mappings
+    type Row = (Uuid, Option<Vec<u8>>, Option<Value>, Option<DateTime<Utc>>);
+    let row: Option<Row> = dsl::moysklad_mappings
         .filter(
             dsl::child_account
                 .eq(source.child_account)
@@ -62,14 +69,29 @@ pub(super) async fn link(conn: &mut AsyncPgConnection, source: Source) -> QueryR
                 .and(dsl::entity_type.eq(source.kind))
                 .and(dsl::child_id.eq(source.document)),
         )
-        .select((dsl::main_id, dsl::written_hash, dsl::written_fields))
+        .select((dsl::main_id, dsl::written_hash, dsl::written_fields, dsl::adding_since))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(order, written, fields)| {
+    Ok(row.map(|(order, written, fields, adding_since)| {
         let said = fields.as_ref().and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        Link { order, written, said: said.cloned().collect() }
+        Link { order, written, said: said.cloned().collect(), adding_since }
     }))
+}
+
+/// Notes since when a request is under way that adds lines to main's order; `None`: its end is known.
+pub(super) async fn note_adding(
+    conn: &mut AsyncPgConnection,
+    source: Source,
+    order: Uuid,
+    since: Option<DateTime<Utc>>,
+) -> QueryResult<()> {
+    use moysklad_mappings::dsl;
+    let key = source.key(order);
+    let row =
+        dsl::moysklad_mappings.find((key.main_account, key.child_account, key.entity_type, key.main_id));
+    diesel::update(row).set(dsl::adding_since.eq(since)).execute(conn).await?;
+    Ok(())
 }
 
 /// Forgets main's copy of a document, which is gone: no other order has its lines or its state.

@@ -15,8 +15,8 @@ use super::log::{Entry, Log};
 use super::read::{self, Document, PAGE};
 use super::step::Step;
 use super::store::{self, Link, OTHERWISE, Source};
-use super::write::Lines;
-use super::{ORDER, goods, held, party, sums, sync_id};
+use super::write::{self, Lines};
+use super::{ORDER, goods, held, party, refusals, sums, sync_id};
 use crate::queue::{HandlerError, Outcome};
 use crate::sync::tasks::Task;
 use rust_decimal::Decimal;
@@ -54,10 +54,13 @@ impl Transfer<'_> {
     pub(super) async fn run(&self, task: &Task) -> Result<Outcome, ApiError> {
         let apis = [&self.main, &self.child];
         let log = Log { cx: self.cx, task, source: self.source, apis, started: Instant::now() };
-        if let Some(wait) = held::still(self.cx, task, self.source).await? {
-            return Err(wait.into());
+        if let Some(ended) = held::still(self.cx, task, self.source).await? {
+            return Ok(ended);
         }
         let link = store::link(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
+        if let Some(since) = link.as_ref().and_then(|link| link.adding_since) {
+            write::may_land(since, self.cx.clock.now())?;
+        }
         let document = read::document(&self.child, self.source.kind, self.source.document).await?;
         let is_to_be = document.as_ref().is_some_and(|document| {
             document.fields["applicable"].as_bool().unwrap_or(true) || !self.settings.only_applicable
@@ -81,7 +84,7 @@ impl Transfer<'_> {
                     task = %task.id, account = %self.source.child_account, lines = missing.lines,
                     "an order waits for counterparts of what it sells"
                 );
-                return Err(held::hold(self.cx, task, &missing).await?.into());
+                return held::hold(self.cx, task, &missing).await;
             }
         };
         let fingerprint = header::fingerprint(self.kind, &document.fields, &lines, self.settings);
@@ -98,6 +101,9 @@ impl Transfer<'_> {
             Err(ApiError::NotFound(text)) => {
                 party::forget(self.cx, self.source, target.agent).await?;
                 self.cx.metadata.younger_than(Duration::ZERO, &self.main).await?;
+                if let Some(wrong) = self.wrong_settings().await? {
+                    return Err(wrong.into());
+                }
                 let gone = goods::gone(self.cx, self.source, &self.main, &words.items).await?;
                 if gone.is_empty() {
                     return Err(HandlerError::Retry(text).into());
@@ -105,9 +111,10 @@ impl Transfer<'_> {
                 let sells = |line: &&Value| lines::item(line).is_some_and(|(item, _)| gone.contains(&item));
                 let (lines, of) = (document.lines.iter().filter(sells).count(), document.lines.len());
                 let missing = Missing { lines, of, items: gone, packs: BTreeSet::new() };
-                return Err(held::hold(self.cx, task, &missing).await?.into());
+                return held::hold(self.cx, task, &missing).await;
             }
-            done => done?,
+            Err(error) => return Err(refusals::advised(&self.main, ORDER, error).await?),
+            Ok(done) => done,
         };
         let stateless = target.step.is_stateless;
         let skipped = if stateless { &["state: main has no such one".to_owned()][..] } else { &[] };
@@ -174,7 +181,7 @@ impl Transfer<'_> {
             let text = "main's order is in the bin: restore it there, or empty the bin, then retry";
             return Err(HandlerError::GiveUp(text.to_owned()).into());
         };
-        let link = Link { order, written: None, said };
+        let link = Link { order, written: None, said, adding_since: None };
         let mut done = self.update(&link, present, target, "created").await?;
         let mut applied: BTreeSet<String> = body.into_iter().map(|(name, _)| name).collect();
         applied.extend(done.applied);
@@ -216,7 +223,7 @@ impl Transfer<'_> {
         if let Some(states) = target.step.noted(&present) {
             store::keep_in_step(&mut *self.cx.conn().await?, self.source, &states).await.map_err(broken)?;
         }
-        let lines = Lines { main: &self.main, source: self.source, cx: self.cx, path: &path };
+        let lines = Lines { main: &self.main, source: self.source, cx: self.cx, order: id, path: &path };
         match lines.write(&target.lines, &plan).await {
             // Nothing was cut off: what main refused it has told.
             Err(error @ ApiError::Work(HandlerError::GiveUp(_))) => {

@@ -9,9 +9,10 @@ use super::store::{self, Source};
 use super::{ORDER, header};
 use crate::queue::HandlerError;
 use crate::sync::tasks::HELD;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
 
 const ADD: &str = "POST /entity/customerorder/{id}/positions";
@@ -21,9 +22,10 @@ const REPLACE: &str = "PUT /entity/customerorder/{id}";
 
 /// More changed lines than these are written together with all others, in one request.
 const ONE_BY_ONE: usize = 20;
-/// Where that cannot be, only so many are written in a minute: a hundred writes of one entity in one get an account
-/// banned (facts/moysklad.md 4.1).
-const IN_A_MINUTE: usize = 60;
+/// One part in so many of the writes that an order has left in this minute is not spent on single lines: a hundred writes of
+/// one entity in one get an account banned (facts/moysklad.md 4.1), lines may count as their order, and its other fields and
+/// all its lines together are to be written still.
+const LEFT_OVER: usize = 5;
 /// Another document uses the line (facts/moysklad.md 6).
 const IN_USE: u64 = 1023;
 /// MoySklad's clock is not ours.
@@ -37,6 +39,7 @@ pub(super) struct Lines<'a> {
     pub(super) main: &'a AccountApi,
     pub(super) source: Source,
     pub(super) cx: &'a Work,
+    pub(super) order: Uuid,
     /// Path of the order.
     pub(super) path: &'a str,
 }
@@ -46,15 +49,17 @@ impl Lines<'_> {
     pub(super) async fn write(&self, wanted: &[Wanted], plan: &Plan<'_>) -> Result<(), ApiError> {
         // A line that is forgotten before it is gone would be main's own to the next run.
         self.keep(&[plan.pairs.as_slice(), plan.leaving.as_slice()].concat()).await?;
-        if plan.change.len() > ONE_BY_ONE && wanted.len() + plan.foreign.len() <= PAGE {
+        let left = self.main.updates_left(self.path) as usize;
+        let left = left - left / LEFT_OVER;
+        if plan.change.len() > left.min(ONE_BY_ONE) && wanted.len() + plan.foreign.len() <= PAGE {
             return self.replace(wanted, plan).await;
         }
-        for (id, line) in plan.change.iter().take(IN_A_MINUTE) {
+        for (id, line) in plan.change.iter().take(left) {
             let path = format!("{}/positions/{id}", self.path);
-            self.main.update(CHANGE, &path, &line.update()).await?;
+            self.main.update_part(CHANGE, (self.path, &path), &line.update()).await?;
         }
-        if plan.change.len() > IN_A_MINUTE {
-            let reason = format!("{} more lines are to be changed", plan.change.len() - IN_A_MINUTE);
+        if plan.change.len() > left {
+            let reason = format!("{} more lines are to be changed", plan.change.len() - left);
             return Err(HandlerError::Defer { after: Duration::from_secs(60), reason }.into());
         }
         for ids in plan.remove.chunks(PAGE) {
@@ -83,9 +88,8 @@ impl Lines<'_> {
         for lines in plan.add.chunks(PAGE) {
             let bodies: Vec<Value> = lines.iter().map(|line| line.create()).collect();
             let path = format!("{}/positions", self.path);
-            let sent = Instant::now();
-            let reply = self.main.post_once(ADD, &path, &bodies.into()).await;
-            let reply = reply.map_err(|error| waited_for(error, sent))?;
+            let bodies = bodies.into();
+            let reply = self.adding(self.main.post_once(ADD, &path, &bodies)).await?;
             let added = reply.as_array().filter(|added| added.len() == lines.len());
             let ids: Option<Vec<Uuid>> = added.and_then(|added| added.iter().map(lines::id).collect());
             let ids = ids.ok_or_else(|| again("not every new line was answered"))?;
@@ -107,17 +111,35 @@ impl Lines<'_> {
             None => line.create(),
         });
         let all: Vec<Value> = ours.chain(plan.foreign.iter().map(|line| other(line))).collect();
-        let sent = Instant::now();
-        let replaced = self.main.update(REPLACE, self.path, &json!({ "positions": all })).await;
-        replaced.map_err(|error| advised(waited_for(error, sent)))?;
-        let order = self.path.rsplit('/').next().and_then(|id| id.parse().ok());
-        let order = order.ok_or_else(|| again("an order has no id"))?;
-        let present = read::document(self.main, ORDER, order).await?;
+        let all = json!({ "positions": all });
+        self.adding(self.main.update(REPLACE, self.path, &all)).await.map_err(advised)?;
+        let present = read::document(self.main, ORDER, self.order).await?;
         let present = present.ok_or_else(|| again("an order vanished while it was written"))?;
         let known = known.into_iter().chain(plan.leaving.iter().copied()).collect();
         let after = diff::plan(wanted, &present.lines, &known, true);
         self.keep(&[after.pairs.as_slice(), after.leaving.as_slice()].concat()).await?;
         if after.is_done() { Ok(()) } else { Err(again("lines are otherwise than they were written").into()) }
+    }
+
+    /// Sends lines, and remembers that until it is known what came of it, whatever becomes of this process. Those that were
+    /// sent without an answer may be there minutes later: who looks before that would add them again.
+    async fn adding(
+        &self,
+        request: impl Future<Output = Result<Value, ApiError>>,
+    ) -> Result<Value, ApiError> {
+        let since = self.cx.clock.now();
+        self.note_adding(Some(since)).await?;
+        let reply = request.await;
+        if let Err(ApiError::Unanswered { still: true, .. }) = &reply {
+            may_land(since, self.cx.clock.now())?;
+        }
+        self.note_adding(None).await?;
+        reply
+    }
+
+    async fn note_adding(&self, since: Option<DateTime<Utc>>) -> Result<(), ApiError> {
+        let mut conn = self.cx.conn().await?;
+        store::note_adding(&mut conn, self.source, self.order, since).await.map_err(broken)
     }
 
     fn reference(&self, id: Uuid) -> Value {
@@ -140,12 +162,16 @@ fn other(line: &Value) -> Value {
     Value::Object(fields)
 }
 
-/// Lines that were sent without an answer may be there minutes later: who looks before that would add them again.
-fn waited_for(error: ApiError, sent: Instant) -> ApiError {
-    let ApiError::Unanswered { text, still: true } = error else { return error };
-    let after = (LONGEST + MARGIN).saturating_sub(sent.elapsed());
-    let reason = format!("{HELD}: lines may still be added by a request that was not answered ({text})");
-    HandlerError::Defer { after, reason }.into()
+/// Lets the task wait while lines that were sent then may still land.
+pub(super) fn may_land(since: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), HandlerError> {
+    // A clock that was set back says nothing: then it is waited for the whole time.
+    let age = (now - since).to_std().unwrap_or_default();
+    let after = (LONGEST + MARGIN).saturating_sub(age);
+    if after.is_zero() {
+        return Ok(());
+    }
+    let reason = format!("{HELD}: lines may still be added by a request that was not answered");
+    Err(HandlerError::Defer { after, reason })
 }
 
 /// The same error, with what to do about it.

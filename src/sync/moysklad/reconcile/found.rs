@@ -3,6 +3,7 @@
 use super::listing::Entry;
 use crate::inbox::{NewEvent, Status};
 use crate::sync::moysklad::hooks::Action;
+use crate::sync::moysklad::orders;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -28,9 +29,15 @@ impl Search<'_> {
         self.event(kind, action, entry.id, &version, Some(entry.updated), told)
     }
 
-    /// Something is no longer there.
+    /// Something is no longer there, and will never be there again.
     pub(super) fn gone(&self, kind: &str, id: Uuid, told: bool) -> NewEvent {
         self.event(kind, Action::Delete, id, GONE, None, told)
+    }
+
+    /// A document is no longer there, found by the sweep that began then: out of the bin, it may go there once more.
+    pub(super) fn binned(&self, kind: &str, id: Uuid, told: bool, began: DateTime<Utc>) -> NewEvent {
+        let version = format!("{GONE}-{}", began.timestamp_millis());
+        self.event(kind, Action::Delete, id, &version, None, told)
     }
 
     /// The id of the event that tells that it is gone.
@@ -72,6 +79,7 @@ impl Search<'_> {
             status: Status::Received,
             error: None,
             second_key: None,
+            urgent: orders::are(kind),
         }
     }
 }

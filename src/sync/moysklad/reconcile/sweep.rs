@@ -12,6 +12,7 @@ use crate::sync::moysklad::api::{AccountApi, ApiError};
 use crate::sync::moysklad::catalog;
 use crate::sync::moysklad::hooks::{self, Action, HookError};
 use crate::sync::moysklad::mappings::ARCHIVED;
+use crate::sync::moysklad::orders;
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::{Work, broken};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -198,7 +199,12 @@ impl Sweep<'_> {
         let mut conn = self.work.conn().await?;
         let ids: Vec<Uuid> = missing.iter().copied().collect();
         let told = Told::since(&mut conn, self.since(), kind, &ids).await.map_err(broken)?;
-        let known = known(&mut conn, &search, kind, &ids).await.map_err(broken)?;
+        let main = self.credentials.account.parent_account_id.filter(|_| orders::are(kind));
+        let known = match main {
+            Some(main) => orders::at_work(&mut conn, main, kind, &ids).await,
+            None => known(&mut conn, &search, kind, &ids).await,
+        };
+        let known = known.map_err(broken)?;
         let ids: Vec<Uuid> = ids.into_iter().filter(|id| !known.contains(id)).collect();
         // Those of which a webhook told are gone for certain.
         let doubtful = ids.iter().filter(|id| !told.gone(**id)).count();
@@ -214,7 +220,11 @@ impl Sweep<'_> {
             tracing::warn!(alert = "sweep", account = %self.turn.account_id, "{text}");
             return Err(HandlerError::GiveUp(text).into());
         }
-        let events: Vec<NewEvent> = ids.iter().map(|id| search.gone(kind, *id, told.gone(*id))).collect();
+        let gone = |id: &Uuid| match main {
+            Some(_) => search.binned(kind, *id, told.gone(*id), self.turn.began),
+            None => search.gone(kind, *id, told.gone(*id)),
+        };
+        let events: Vec<NewEvent> = ids.iter().map(gone).collect();
         self.store(&mut conn, &events).await
     }
 
@@ -238,10 +248,14 @@ impl Sweep<'_> {
                     .await?
             }
             Role::Child => {
-                // Not those of a main account that it followed before.
+                // Not those of a main account that it followed before, nor documents that main's orders say are gone: these
+                // come out of the bin by a change, and may go there again.
                 let main = self.credentials.account.parent_account_id.unwrap_or_default();
+                let gone = dsl::written_hash.is_distinct_from(orders::GONE);
                 of_kind
-                    .filter(dsl::child_account.eq(self.turn.account_id).and(dsl::main_account.eq(main)))
+                    .filter(
+                        dsl::child_account.eq(self.turn.account_id).and(dsl::main_account.eq(main)).and(gone),
+                    )
                     .select(dsl::child_id)
                     .load(conn)
                     .await?
@@ -255,7 +269,8 @@ impl Sweep<'_> {
     }
 }
 
-/// Those of these that an earlier sweep has told to be gone: a document's copy stays mapped.
+/// Those of these that an earlier sweep has told to be gone: what becomes of that may take a while, and goods never come
+/// back under their id.
 async fn known(
     conn: &mut AsyncPgConnection,
     search: &Search<'_>,

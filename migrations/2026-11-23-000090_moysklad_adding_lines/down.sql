@@ -1,0 +1,1 @@
+ALTER TABLE moysklad_mappings DROP COLUMN adding_since;
