@@ -10,8 +10,11 @@ use uuid::Uuid;
 pub(super) struct Running(HashMap<Uuid, (i32, Arc<AbortHandle>)>);
 
 impl Running {
+    /// Adds a job. An earlier attempt on the same row, whose lease was lost without notice, is stopped.
     pub(super) fn add(&mut self, id: Uuid, attempt: i32, handle: AbortHandle) {
-        self.0.insert(id, (attempt, Arc::new(handle)));
+        if let Some((_, earlier)) = self.0.insert(id, (attempt, Arc::new(handle))) {
+            earlier.abort();
+        }
     }
 
     /// Forgets a job that has ended; a later attempt on the same row stays.
@@ -54,5 +57,22 @@ impl Running {
                 id
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_two_attempts_on_one_row_only_the_later_goes_on() {
+        let mut running = Running::default();
+        let [first, second] = [(); 2].map(|()| tokio::spawn(std::future::pending::<()>()));
+        running.add(Uuid::nil(), 1, first.abort_handle());
+        running.add(Uuid::nil(), 2, second.abort_handle());
+        assert!(first.await.unwrap_err().is_cancelled());
+        running.remove(Uuid::nil(), 1);
+        assert_eq!(running.len(), 1);
+        assert!(!second.is_finished());
     }
 }
