@@ -41,6 +41,8 @@ pub struct Rules {
     pub is_administrator: bool,
     /// The largest image in bytes (51004). Default 3 MB, as the list of errors says.
     pub most_image_bytes: usize,
+    /// What has a tax shows the one that is in force, its folder's perhaps (`effectiveVat`). Default false.
+    pub shows_effective_vat: bool,
     /// Lists of currencies and units hold a row without the codes that name them. Default false.
     pub has_odd_rows: bool,
     /// Different URLs that one pair of type and action may have: 5, or 1 for a solution.
@@ -66,6 +68,7 @@ impl Default for Rules {
             free_tariff: false,
             is_administrator: true,
             most_image_bytes: 3 << 20,
+            shows_effective_vat: false,
             has_odd_rows: false,
             hooks_per_pair: 5,
         }

@@ -283,6 +283,16 @@ impl Simulator {
         self.change(account, |account| account.traffic.contended = text.map(str::to_owned));
     }
 
+    /// Requests of the account with this method fail so from now on if they name all these words, in path, query or body.
+    pub fn trouble(&self, account: Uuid, method: Method, words: &str, fault: Fault) {
+        self.change(account, |account| account.traffic.troubles.push((method, words.to_owned(), fault)));
+    }
+
+    /// No more of [`Simulator::trouble`].
+    pub fn no_trouble(&self, account: Uuid) {
+        self.change(account, |account| account.traffic.troubles.clear());
+    }
+
     /// Every request of the account takes this long from now on.
     pub fn latency(&self, account: Uuid, latency: Duration) {
         self.change(account, |account| account.traffic.latency = latency);

@@ -161,12 +161,16 @@ fn fault(shared: &Shared, account: usize, request: &Request) -> Option<Fault> {
     let weather = world.weather;
     let by_chance = world.dice.fault(&weather);
     let traffic = &mut world.accounts[account].traffic;
-    let names = |text: &String| {
-        request.method != Method::GET
-            && (request.path.contains(text) || String::from_utf8_lossy(&request.body).contains(text))
-    };
-    if traffic.contended.as_ref().is_some_and(names) {
+    let body = String::from_utf8_lossy(&request.body);
+    let names = |text: &str| [&*request.path, &*request.query, &*body].iter().any(|part| part.contains(text));
+    if request.method != Method::GET && traffic.contended.as_deref().is_some_and(names) {
         return Some(Fault::Status(409, 1065));
+    }
+    let fails = |(method, text, _): &&(Method, String, Fault)| {
+        *method == request.method && text.split(' ').all(names)
+    };
+    if let Some((.., fault)) = traffic.troubles.iter().find(fails) {
+        return Some(*fault);
     }
     traffic.take_fault(&request.method).or(by_chance)
 }

@@ -29,6 +29,9 @@ impl Account {
         if kind.has(Field::Reference(&["productfolder"])) {
             shown.insert("pathName".to_owned(), self.path_of(&entity.fields).into());
         }
+        if self.rules.shows_effective_vat && kind.field("useParentVat").is_some() {
+            self.show_effective_vat(entity, &mut shown);
+        }
         if kind.has(Field::Images) {
             let list = self.collection(entity, "images", "image", entity.images.len());
             shown.insert("images".to_owned(), list);
@@ -136,6 +139,24 @@ impl Account {
     }
 
     /// Names of the folders above, joined by `/`.
+    /// The tax in force: its own, or that of the first folder above that has one.
+    fn show_effective_vat(&self, entity: &Entity, shown: &mut Map<String, Value>) {
+        let mut taxed = entity;
+        for _ in 0..100 {
+            if taxed.fields.get("useParentVat") != Some(&Value::Bool(true)) {
+                break;
+            }
+            let folder = taxed.fields.get("productFolder").and_then(id_of).and_then(|id| self.get(id));
+            let Some(folder) = folder else { return };
+            taxed = folder;
+        }
+        for (name, effective) in [("vat", "effectiveVat"), ("vatEnabled", "effectiveVatEnabled")] {
+            if let Some(value) = taxed.fields.get(name) {
+                shown.insert(effective.to_owned(), value.clone());
+            }
+        }
+    }
+
     fn path_of(&self, fields: &Map<String, Value>) -> String {
         let mut names = Vec::new();
         let mut next = fields.get("productFolder").and_then(id_of);

@@ -42,6 +42,8 @@ pub(super) struct Traffic {
     pub(super) faults: VecDeque<(Method, Fault)>,
     /// Writes that name this text are refused: another one changed it meanwhile (1065).
     pub(super) contended: Option<String>,
+    /// Requests with this method that name all these words fail so.
+    pub(super) troubles: Vec<(Method, String, Fault)>,
     /// When, status, code.
     refusals: VecDeque<(Instant, u16, u64)>,
     puts: VecDeque<(Instant, Uuid)>,
