@@ -9,7 +9,7 @@ use crate::queue::{Claimed, QueueTable};
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types;
+use diesel::sql_types::{self, Array, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use serde_json::Value;
@@ -112,35 +112,48 @@ pub async fn enqueue(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryRe
     .await
 }
 
-/// Stores a task that gathers work: while one with its dedupe key waits there is no second, but that one is done when
-/// the earlier of the two is due. A task that has begun must have given its key up with [`give_up_key`].
-pub async fn enqueue_gathering(conn: &mut AsyncPgConnection, task: &NewTask) -> QueryResult<()> {
-    // `CASE` over the old row: diesel cannot say it.
+/// Stores tasks that gather work, all in one statement: while one with the same dedupe key waits there is no second, but that
+/// one is done when the earlier of the two is due. One that is due no later is not touched: many events of the same moment
+/// would else write the same row again and again, one after another. So what a task is to do must be committed before: a task
+/// that has begun, and has given its key up with [`give_up_key`], has seen it or is followed by another.
+pub async fn enqueue_gathering(conn: &mut AsyncPgConnection, tasks: &[NewTask]) -> QueryResult<()> {
+    // `CASE` over the old row, from a list: diesel cannot say it. Sorted, so that two of these never deadlock.
     diesel::sql_query(
         "INSERT INTO sync_queue AS q (id, event_id, account_id, entity_type, entity_id, operation, payload, dedupe_key,
              lane, max_attempts, priority, run_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12 * interval '1 microsecond')
+         SELECT id, event_id, account_id, entity_type, entity_id, operation, payload, dedupe_key,
+             lane, max_attempts, priority, due
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS n (id, event_id, account_id, entity_type,
+             entity_id, operation, payload, dedupe_key, lane, max_attempts, priority, delay),
+             LATERAL (SELECT now() + n.delay * interval '1 microsecond' AS due) AS at
+         WHERE NOT EXISTS (SELECT FROM sync_queue AS w
+             WHERE w.dedupe_key = n.dedupe_key AND w.status = 'received' AND w.run_at <= due)
+         ORDER BY dedupe_key
          ON CONFLICT (dedupe_key) DO UPDATE SET
              run_at = CASE WHEN q.status = 'received' THEN least(q.run_at, excluded.run_at) ELSE excluded.run_at END,
              attempts = CASE WHEN q.status = 'received' THEN q.attempts ELSE 0 END,
              status = 'received', processed_at = NULL
          WHERE q.status <> 'processing'",
     )
-    .bind::<sql_types::Uuid, _>(Uuid::now_v7())
-    .bind::<sql_types::Nullable<sql_types::Uuid>, _>(task.event_id)
-    .bind::<sql_types::Uuid, _>(task.account_id)
-    .bind::<sql_types::Text, _>(task.entity_type)
-    .bind::<sql_types::Text, _>(&task.entity_id)
-    .bind::<sql_types::Text, _>(task.operation)
-    .bind::<sql_types::Jsonb, _>(&task.payload)
-    .bind::<sql_types::Text, _>(&task.dedupe_key)
-    .bind::<sql_types::BigInt, _>(task.lane())
-    .bind::<sql_types::Integer, _>(task.max_attempts)
-    .bind::<sql_types::SmallInt, _>(task.priority)
-    .bind::<sql_types::BigInt, _>(i64::try_from(task.delay.as_micros()).unwrap_or(i64::MAX))
+    .bind::<Array<sql_types::Uuid>, _>(tasks.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<sql_types::Uuid>>, _>(tasks.iter().map(|task| task.event_id).collect::<Vec<_>>())
+    .bind::<Array<sql_types::Uuid>, _>(tasks.iter().map(|task| task.account_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(tasks.iter().map(|task| task.entity_type).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(tasks.iter().map(|task| &*task.entity_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(tasks.iter().map(|task| task.operation).collect::<Vec<_>>())
+    .bind::<Array<sql_types::Jsonb>, _>(tasks.iter().map(|task| &task.payload).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(tasks.iter().map(|task| &*task.dedupe_key).collect::<Vec<_>>())
+    .bind::<Array<sql_types::BigInt>, _>(tasks.iter().map(NewTask::lane).collect::<Vec<_>>())
+    .bind::<Array<sql_types::Integer>, _>(tasks.iter().map(|task| task.max_attempts).collect::<Vec<_>>())
+    .bind::<Array<sql_types::SmallInt>, _>(tasks.iter().map(|task| task.priority).collect::<Vec<_>>())
+    .bind::<Array<sql_types::BigInt>, _>(tasks.iter().map(|task| micros(task.delay)).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A task that gathered work begins: what comes from now on is another task's.

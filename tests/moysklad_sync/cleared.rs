@@ -1,6 +1,8 @@
 //! What main takes away goes in the children, too, and what is a child's own stays.
 
 use super::{Franchise, attribute, id_of, price, reference, sale_price, with_attribute};
+use crate::support::moysklad::Fault;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -81,4 +83,23 @@ async fn what_a_child_fills_in_by_itself_is_no_difference() {
     assert_eq!(sim.by_external_code(*kazan, "k")["barcodes"], json!([{"code128": "K"}]));
     franchise.edit(id, json!({"barcodes": []})).await;
     assert!(sim.by_external_code(*kazan, "k").get("barcodes").is_none());
+}
+
+#[tokio::test]
+async fn a_barcode_that_the_child_gave_itself_stays_although_the_reply_to_its_creation_was_lost() {
+    let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "1")]).await;
+    let Franchise { sim, main, children: [kazan, _], .. } = &franchise;
+    sim.rules(*kazan, |rules| rules.fill_ean13 = true);
+    // As often as one run sends it: it ends without knowing.
+    for _ in 0..3 {
+        sim.fault(*kazan, Method::POST, Fault::DropAfterCommit);
+    }
+    let id = sim.create(*main, json!({"name": "Kettle", "externalCode": "k"}));
+    let made = sim.products_when("it to be made", *kazan, |products| products.len() == 1).await.remove(0);
+    assert_eq!(made["barcodes"].as_array().unwrap().len(), 1);
+    sim.edit(*main, id, json!({"name": "Teapot"}));
+    sim.products_when("it to be known", *kazan, |products| products[0]["name"] == "Teapot").await;
+    franchise.settle().await;
+    let kept = sim.by_external_code(*kazan, "k");
+    assert_eq!(kept["barcodes"], made["barcodes"]);
 }

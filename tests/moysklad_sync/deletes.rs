@@ -79,6 +79,25 @@ async fn fifty_deletes_at_once_are_two_writes_for_each_child() {
 }
 
 #[tokio::test]
+async fn single_deletes_are_no_failures_that_count_towards_a_ban() {
+    // Two equal failures would stop all that main's token does.
+    let franchise = Franchise::start_with(&[("MOYSKLAD_BAN_EQUAL_ERRORS", "4")]).await;
+    let Franchise { sim, main, children, .. } = &franchise;
+    for id in filled(&franchise, 4).await {
+        sim.delete(*main, id);
+        franchise.settle().await;
+    }
+    for child in children {
+        assert!(names(&sim.products(*child)).is_empty());
+        assert_eq!(archived_mappings(&franchise, *child).await, 4);
+    }
+    for account in [main, &children[0], &children[1]] {
+        let failed: Vec<_> = sim.requests(*account).into_iter().filter(|one| one.status >= 400).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_child_has_deleted_too_is_forgotten_and_the_rest_archived() {
     for status in [400, 200] {
         let franchise = Franchise::start().await;

@@ -28,7 +28,7 @@ fn image(filename: &str, content: &[u8]) -> Value {
 }
 
 /// A small image whose name says what is in it.
-fn named(name: &str) -> Value {
+pub fn named(name: &str) -> Value {
     image(&format!("{name}.png"), &picture(name.as_bytes()[0], 100))
 }
 

@@ -129,7 +129,7 @@ async fn what_is_there_already_is_not_written_again() {
         assert_eq!(franchise.outcome(*child).await, "no change");
         assert_eq!(franchise.tasks(*child).await.len(), 3, "one of each round");
     }
-    let reads = sim.requests(*main).iter().filter(|request| request.path.contains(&id.to_string())).count();
+    let reads = sim.requests(*main).iter().filter(|request| request.query.contains(&id.to_string())).count();
     assert_eq!(reads, 2 * 3, "each of three rounds read it anew for each of two children");
 }
 

@@ -1,14 +1,16 @@
 //! MoySklad's JSON API 1.2 as one account sees it: mandatory headers, loop prevention, what its errors mean.
 
 mod error;
+mod owners;
 
-pub(super) use error::ApiError;
+pub(super) use error::{ApiError, NOT_ALLOWED};
 
 use crate::config::{Moysklad, MoyskladBans, Settings};
 use crate::nodes::{Nodes, Standing};
 use crate::queue::HandlerError;
 use crate::upstream::{Call, Policy, Reply, Thresholds, Upstream, UpstreamError};
 use error::{error_code, sort, sort_code, told};
+use owners::{IsOwn, Owners};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,7 +30,8 @@ const DISABLE_BY_PREFIX: HeaderName = HeaderName::from_static("x-lognex-webhook-
 const MOST_BYTES: usize = 32 << 20;
 /// Of a small request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Each row that a list may have more, since a page of a thousand with many prices is tens of megabytes.
+/// Each row that a list may have more, since a page of a thousand with many prices is tens of megabytes; also of one that is
+/// read as a whole.
 const ROW_TIME: Duration = Duration::from_millis(60);
 /// MoySklad ends a request after this time (error 1088).
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
@@ -44,6 +47,7 @@ pub(super) struct Gateway {
     base: String,
     own_webhooks: HeaderValue,
     weight: u32,
+    owners: Owners,
 }
 
 impl Gateway {
@@ -61,6 +65,7 @@ impl Gateway {
             // A URL is visible ASCII, so this cannot fail; the default keeps the write and loses only the muting.
             own_webhooks: HeaderValue::from_str(&own_webhooks).unwrap_or(HeaderValue::from_static("")),
             weight: moysklad.request_weight,
+            owners: Owners::default(),
         }
     }
 
@@ -85,7 +90,9 @@ impl Gateway {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| ApiError::TokenRefused { account: id, owner: None })?;
         authorization.set_sensitive(true);
-        Ok(AccountApi { gateway: self.clone(), id, authorization, counts: Arc::default(), urgent: false })
+        let is_own = self.owners.of(id, token);
+        let counts = Arc::default();
+        Ok(AccountApi { gateway: self.clone(), id, authorization, is_own, counts, urgent: false })
     }
 }
 
@@ -145,6 +152,7 @@ pub(super) struct AccountApi {
     gateway: Gateway,
     id: Uuid,
     authorization: HeaderValue,
+    is_own: IsOwn,
     counts: Arc<Counts>,
     urgent: bool,
 }
@@ -185,8 +193,32 @@ impl AccountApi {
             Some(owner) if owner != self.id => {
                 Err(ApiError::TokenRefused { account: self.id, owner: Some(owner) })
             }
-            _ => Ok(()),
+            Some(_) => {
+                self.is_own.known();
+                Ok(())
+            }
+            None => Ok(()),
         }
+    }
+
+    /// The same before a write, where nothing that was read has told yet: an empty account shows nothing, and what is meant for
+    /// it must not go into another. Every account has an organization. A token that may not see it is believed, and what the
+    /// writes answer is looked at.
+    pub(super) async fn check_token(&self) -> Result<(), ApiError> {
+        self.is_own
+            .once(async {
+                let query = [("limit", "1".to_owned())];
+                let organizations = self.get("GET /entity/organization", "/entity/organization", &query).await;
+                match organizations {
+                    Ok(list) => self.check_owner(&list["rows"][0]),
+                    Err(error) if error.is_refusal() => {
+                        tracing::debug!(account = %self.id, %error, "whose token it is could not be looked up");
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+            .await
     }
 
     /// Prefix of every href.
@@ -201,7 +233,12 @@ impl AccountApi {
         path: &str,
         query: &[(&'static str, String)],
     ) -> Result<Value, ApiError> {
-        self.call(get(route, path, query)).await
+        let reply = self.call(get(route, path, query)).await?;
+        let owner = reply["accountId"].as_str().or_else(|| reply["rows"][0]["accountId"].as_str());
+        if owner.and_then(|owner| owner.parse().ok()) == Some(self.id) {
+            self.is_own.known();
+        }
+        Ok(reply)
     }
 
     /// At most `limit` rows of a list, as `T`, without a tree of all that the reply holds; if so many are too long for one
@@ -215,8 +252,7 @@ impl AccountApi {
     ) -> Result<T, ApiError> {
         loop {
             let rows = u32::try_from(*limit).unwrap_or(u32::MAX);
-            let time = TIMEOUT.saturating_add(ROW_TIME.saturating_mul(rows)).min(LONGEST);
-            let call = get(route, path, query).query("limit", limit.to_string()).timeout(time);
+            let call = get(route, path, query).query("limit", limit.to_string()).timeout(time_for_rows(rows));
             match self.send(call).await.and_then(|reply| reply.json()) {
                 Err(error) if error.is_too_long() && *limit > 1 => *limit = (*limit / 4).max(1),
                 reply => return reply.map_err(|error| sort(error, self.id)),
@@ -279,6 +315,7 @@ impl AccountApi {
     /// What became of the items of a list; null where nothing is said. Whether some failed items make the whole a 400 or
     /// a 200 is not documented: the form tells.
     async fn send_list(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
+        self.check_token().await?;
         match self.send(self.written(call, body)).await {
             Ok(reply) if reply.body.is_empty() => Ok(Value::Null),
             Err(UpstreamError::Status { upstream, route, status, body }) => {
@@ -293,7 +330,7 @@ impl AccountApi {
 
     fn item(&self, route: &str, result: Value) -> Result<Value, ApiError> {
         match error_code(&result) {
-            None if result.get("errors").is_none() => Ok(result),
+            None if result.get("errors").is_none() => self.check_owner(&result).map(|()| result),
             code => Err(sort_code(None, code, format!("moysklad: an item of {route} was refused"), self.id)
                 .unwrap_or_else(|text| HandlerError::GiveUp(text).into())),
         }
@@ -341,7 +378,10 @@ impl AccountApi {
     }
 
     async fn write(&self, call: Call, body: &Value) -> Result<Value, ApiError> {
-        self.call(self.written(call, body)).await
+        self.check_token().await?;
+        let saved = self.call(self.written(call, body)).await?;
+        self.check_owner(&saved)?;
+        Ok(saved)
     }
 
     fn written(&self, call: Call, body: &Value) -> Call {
@@ -372,8 +412,15 @@ fn time_for(body: &Value) -> Duration {
     (TIMEOUT + Duration::from_secs(items as u64)).min(LONGEST)
 }
 
+/// How long a list of so many rows may take.
+fn time_for_rows(rows: u32) -> Duration {
+    TIMEOUT.saturating_add(ROW_TIME.saturating_mul(rows)).min(LONGEST)
+}
+
 fn get(route: &'static str, path: &str, query: &[(&'static str, String)]) -> Call {
-    query.iter().fold(Call::new(Method::GET, route, path), |call, (name, value)| call.query(name, value))
+    let limit = query.iter().find(|(name, _)| *name == "limit").and_then(|(_, rows)| rows.parse().ok());
+    let call = Call::new(Method::GET, route, path).timeout(time_for_rows(limit.unwrap_or(0)));
+    query.iter().fold(call, |call, (name, value)| call.query(name, value))
 }
 
 /// The id at the end of an entity's href.

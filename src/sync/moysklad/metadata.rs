@@ -303,7 +303,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// and said to be; the rest crosses over.
 fn if_allowed(list: Result<Value, ApiError>, what: &str) -> Result<Option<Value>, ApiError> {
     match list {
-        Err(error @ (ApiError::NotFound(_) | ApiError::Work(HandlerError::GiveUp(_)))) => {
+        Err(error) if error.is_refusal() => {
             tracing::warn!(%error, what, "an account does not show a list that products refer to");
             Ok(None)
         }
@@ -334,6 +334,8 @@ impl MetadataCache {
         {
             return Ok(metadata.clone());
         }
+        // That of another account would be kept, and used with the right token, too.
+        api.check_token().await?;
         let metadata = Arc::new(Metadata::read(api).await?);
         *slot = Some((Instant::now(), metadata.clone()));
         Ok(metadata)

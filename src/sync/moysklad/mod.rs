@@ -20,6 +20,7 @@ mod orders;
 mod product;
 pub mod reconcile;
 pub mod settings;
+mod suspects;
 mod turns;
 mod work;
 mod worker;

@@ -4,6 +4,7 @@ use super::accounts::{self, Credentials};
 use super::api::{AccountApi, ApiError, Gateway};
 use super::images::Downloads;
 use super::metadata::MetadataCache;
+use super::suspects::Suspects;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::crypto::MasterKey;
@@ -50,6 +51,9 @@ pub(super) struct Work {
     pub(super) metadata: MetadataCache,
     pub(super) images: Downloads,
     pub(super) image_places: Arc<Semaphore>,
+    /// Of main's entities, and of their lists of images.
+    pub(super) suspects: Suspects,
+    pub(super) image_suspects: Suspects,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
     master_key: Option<MasterKey>,
@@ -63,6 +67,8 @@ impl Work {
             metadata: MetadataCache::default(),
             images: Downloads::new(&settings.moysklad.base_url),
             image_places: Arc::new(Semaphore::new(IMAGES_AT_ONCE)),
+            suspects: Suspects::default(),
+            image_suspects: Suspects::default(),
             settings: Arc::new(settings.clone()),
             clock: Clock::system(),
             master_key,

@@ -2,8 +2,10 @@
 
 use super::WINDOW;
 use crate::queue::HandlerError;
+use crate::sync::tasks::BLOCKED;
 use crate::upstream::{Told, UpstreamError};
 use serde_json::Value;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Too many requests are in flight, of this token or of all that use the account.
@@ -26,6 +28,17 @@ pub(in crate::sync::moysklad) enum ApiError {
     /// The entity, or one that the body refers to, is not in this account.
     #[error("{0}")]
     NotFound(String),
+    /// The token's user, or the tariff, may not do this with entities of this type (facts/moysklad.md 4.8). It may later, without
+    /// anybody telling.
+    #[error("account {account} may not do this: {text}: {}; it goes on by itself then", may_not(*.code))]
+    NotAllowed {
+        /// Whose.
+        account: Uuid,
+        /// MoySklad's reason.
+        code: u64,
+        /// What was asked, and what came of it.
+        text: String,
+    },
     /// No answer came, or that of a server in trouble (5xx): asked again later, it may go well.
     #[error("{text}")]
     Unanswered {
@@ -48,11 +61,28 @@ fn refused(account: Uuid, owner: Option<Uuid>) -> String {
     }
 }
 
+/// No right to see, change, delete or make entities of a type.
+const NO_RIGHT: [u64; 4] = [1016, 1017, 1018, 1045];
+/// Not in the account's tariff.
+const NOT_IN_TARIFF: [u64; 2] = [1070, 47_000];
+
+fn may_not(code: u64) -> &'static str {
+    if NO_RIGHT.contains(&code) {
+        "give the user or solution whose token it is this right in MoySklad"
+    } else {
+        "the account's tariff has to include it, and to be paid"
+    }
+}
+
+/// What may not be done is tried again after this time.
+pub(in crate::sync::moysklad) const NOT_ALLOWED: Duration = Duration::from_secs(15 * 60);
+
 impl ApiError {
     /// MoySklad's code of the error, if it gave one.
     pub(in crate::sync::moysklad) fn code(&self) -> Option<u64> {
         let text = match self {
             Self::TokenRefused { .. } => return Some(1056),
+            Self::NotAllowed { code, .. } => return Some(*code),
             Self::NotFound(text)
             | Self::Unanswered { text, .. }
             | Self::Work(
@@ -70,6 +100,11 @@ impl ApiError {
         matches!(self, Self::NotFound(_) | Self::Work(HandlerError::GiveUp(_)))
     }
 
+    /// Whether the answer is no, and not that there was none.
+    pub(in crate::sync::moysklad) fn is_refusal(&self) -> bool {
+        self.is_final() || matches!(self, Self::NotAllowed { .. })
+    }
+
     /// Whether MoySklad gave this code as the reason.
     pub(in crate::sync::moysklad) fn has_code(&self, code: u64) -> bool {
         matches!(self, Self::Work(HandlerError::GiveUp(text)) | Self::NotFound(text) if text.contains(&format!("(code {code})")))
@@ -81,6 +116,9 @@ impl From<ApiError> for HandlerError {
         match error {
             ApiError::Work(error) => error,
             ApiError::Unanswered { text, .. } => Self::Retry(text),
+            ApiError::NotAllowed { .. } => {
+                Self::Defer { after: NOT_ALLOWED, reason: format!("{BLOCKED}: {error}") }
+            }
             ApiError::TokenRefused { .. } | ApiError::NotFound(_) => Self::GiveUp(error.to_string()),
         }
     }
@@ -131,6 +169,9 @@ pub(super) fn sort_code(
     Ok(match (status, code) {
         (Some(401), _) | (_, Some(1056)) => ApiError::TokenRefused { account, owner: None },
         (_, Some(1021)) => ApiError::NotFound(text),
+        (_, Some(code)) if NO_RIGHT.contains(&code) || NOT_IN_TARIFF.contains(&code) => {
+            ApiError::NotAllowed { account, code, text }
+        }
         // Too many at once (1073) comes without a time to wait.
         (Some(429), _) | (_, Some(1049 | TOO_MANY_AT_ONCE)) => {
             HandlerError::Defer { after: WINDOW, reason: text }.into()
@@ -181,6 +222,18 @@ mod tests {
         assert!(matches!(with_code(412, 1065), ApiError::Work(HandlerError::Retry(_))));
         assert!(matches!(with_code(503, 1074), ApiError::Unanswered { still: false, .. }));
         assert!(matches!(with_code(504, 1088), ApiError::Unanswered { still: true, .. }));
+    }
+
+    #[test]
+    fn what_may_not_be_done_waits_for_whoever_can_allow_it() {
+        for (code, remedy) in
+            [(1016, "this right"), (1045, "this right"), (1070, "tariff"), (47_000, "tariff")]
+        {
+            let error = with_code(403, code);
+            assert_eq!((error.code(), error.is_refusal(), error.is_final()), (Some(code), true, false));
+            let HandlerError::Defer { reason, .. } = error.into() else { panic!("{code}") };
+            assert!(reason.starts_with("blocked: account ") && reason.contains(remedy), "{reason}");
+        }
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Drain<'_> {
         let key = self.key(change.kind, change.main_id);
         match result {
             Ok(_) => {
+                self.allowed.insert(change.kind);
                 self.note_written(key, ARCHIVED.to_vec(), written).await?;
                 self.archived_in_child(change, child_id).await
             }

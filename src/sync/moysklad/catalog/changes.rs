@@ -136,12 +136,16 @@ pub(super) async fn next_due(
     Ok(next.map(|due| (due - chrono::Utc::now()).to_std().unwrap_or_default()))
 }
 
-/// Children of this main for which changes are due. What waited for an entity that its child has by now is due too: the
+/// Those of these children of this main for which changes are due. What waited for an entity that its child has by now is due too: the
 /// run that brought it may have been cut off before it said so.
-pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Uuid>> {
+pub(super) async fn children_with_due(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    children: &[Uuid],
+) -> QueryResult<Vec<Uuid>> {
     unblock(conn, main, None).await?;
     dsl::moysklad_changes
-        .filter(dsl::main_account.eq(main))
+        .filter(dsl::main_account.eq(main).and(dsl::child_account.eq_any(children)))
         .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
         .select(dsl::child_account)
         .distinct()
@@ -266,6 +270,21 @@ pub(super) async fn postpone(
         .set((dsl::due_at.eq(until), dsl::error.eq(why), dsl::updated_fields.eq(None::<Value>)))
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// None of this type is brought to the child before this time.
+pub(super) async fn postpone_all(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind): (Uuid, Uuid, EntityKind),
+    until: chrono::DateTime<chrono::Utc>,
+    why: &str,
+) -> QueryResult<()> {
+    let due = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
+        .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::status.eq("waiting")))
+        .filter(dsl::due_at.le(diesel::dsl::now));
+    diesel::update(due).set((dsl::due_at.eq(until), dsl::error.eq(why))).execute(conn).await?;
     Ok(())
 }
 

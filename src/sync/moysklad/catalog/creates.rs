@@ -8,14 +8,14 @@ use super::writes::{Write, sync_id};
 use crate::db::schema::moysklad_creates::dsl;
 use crate::sync::moysklad::api::{ApiError, id_of_entity};
 use crate::sync::moysklad::mappings::{self, Mapping};
-use crate::sync::moysklad::product::fields_of;
+use crate::sync::moysklad::product::{fields_of, no_barcodes};
 use crate::sync::moysklad::settings::{EntityKind, MatchField};
 use crate::sync::moysklad::work::broken;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -75,7 +75,7 @@ impl Drain<'_> {
         // An insert from a list and a table: diesel cannot say it.
         let rows: Vec<Made> = diesel::sql_query(
             "INSERT INTO moysklad_mappings (main_account, child_account, entity_type, main_id, child_id, written_fields)
-             SELECT $1, $2, $3, n.main_id, n.child_id, c.fields
+             SELECT $1, $2, $3, n.main_id, n.child_id, $6 || c.fields
              FROM unnest($4, $5) AS n (main_id, child_id)
              LEFT JOIN moysklad_creates AS c ON c.child_account = $2 AND c.main_account = $1 AND c.entity_type = $3
                  AND c.main_id = n.main_id
@@ -87,6 +87,8 @@ impl Drain<'_> {
         .bind::<Text, _>(kind.keyword())
         .bind::<Array<SqlUuid>, _>(created.iter().map(|one| one.0).collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(created.iter().map(|one| one.1).collect::<Vec<_>>())
+        // Unless one was sent, of which the row tells.
+        .bind::<Jsonb, _>(if kind == EntityKind::Productfolder { json!({}) } else { no_barcodes() })
         .load(&mut *self.cx.conn().await?)
         .await
         .map_err(broken)?;
@@ -154,7 +156,6 @@ impl Drain<'_> {
         }
         let query = [("filter", filter), ("limit", "1000".to_owned())];
         let ours = sync_id(self.key(kind, main_id)).to_string();
-        let mut conn = self.cx.conn().await?;
         for row in self.rows(&self.child, kind, &query).await? {
             if row["externalCode"] != code {
                 continue;
@@ -162,6 +163,7 @@ impl Drain<'_> {
             let id = id_of_entity(&row)?;
             let is_it = if matches!(kind, EntityKind::Variant | EntityKind::Productfolder) {
                 let (main, child) = (self.pair.main_id(), self.pair.child_id());
+                let mut conn = self.cx.conn().await?;
                 mappings::main_of(&mut conn, child, main, kind.keyword(), id).await.map_err(broken)?.is_none()
             } else {
                 row["syncId"] == ours

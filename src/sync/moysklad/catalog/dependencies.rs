@@ -2,8 +2,6 @@
 
 use super::changes::Change;
 use super::drain::Drain;
-use super::routes::{path_of, routes};
-use crate::queue::HandlerError;
 use crate::sync::moysklad::api::{ApiError, id_of};
 use crate::sync::moysklad::mappings;
 use crate::sync::moysklad::metadata::{Metadata, UomName};
@@ -132,8 +130,8 @@ impl Drain<'_> {
             }
             match self.child.create("POST /entity/uom", "/entity/uom", &body).await {
                 // A token without that right: the entity crosses without its unit, and says so.
-                Err(ApiError::Work(HandlerError::GiveUp(error)) | ApiError::NotFound(error)) => {
-                    tracing::warn!(error, "a unit could not be made in a child");
+                Err(error) if error.is_refusal() => {
+                    tracing::warn!(%error, "a unit could not be made in a child");
                     return Ok(false);
                 }
                 made => drop(made?),
@@ -156,7 +154,7 @@ impl Drain<'_> {
             if let Some((dictionary, element)) = dictionary.zip(attribute["value"]["name"].as_str()) {
                 match child.ensure_element(&self.child, dictionary, element).await {
                     // The attribute is then left out, and said to be.
-                    Err(ApiError::Work(HandlerError::GiveUp(_)) | ApiError::NotFound(_)) => {}
+                    Err(error) if error.is_refusal() => {}
                     made => drop(made?),
                 }
             }
@@ -181,9 +179,15 @@ impl Drain<'_> {
             let missing: Vec<Uuid> = ids.iter().copied().filter(missing).collect();
             if kind != EntityKind::Productfolder || self.settings.takes_folders() {
                 for some in missing.chunks(super::drain::AT_ONCE) {
-                    let changes = some.iter().map(|id| Change::needed(kind, *id)).collect();
-                    // Boxed: what is brought first may refer to something itself.
-                    Box::pin(self.process(kind, changes)).await?;
+                    if !self.report.refused.contains_key(&kind) {
+                        let changes = some.iter().map(|id| Change::needed(kind, *id)).collect();
+                        // Boxed: what is brought first may refer to something itself.
+                        match Box::pin(self.process(kind, changes)).await {
+                            Err(error @ ApiError::NotAllowed { .. }) => self.refuse(kind, &error).await?,
+                            done => done?,
+                        }
+                    }
+                    self.refuse_needed(kind, some).await?;
                 }
             }
             let known = self.mappings(kind, &ids).await?;
@@ -197,12 +201,9 @@ impl Drain<'_> {
     pub(super) async fn forget_dead(&self, kind: EntityKind, entity: &Value) -> Result<(), ApiError> {
         for (kind, id) in references_of(kind, entity) {
             let Some(mapping) = self.mappings(kind, &[id]).await?.remove(&id) else { continue };
-            match self.child.get(routes(kind).read, &path_of(kind, mapping.child_id), &[]).await {
-                Err(ApiError::NotFound(_)) => {
-                    let mut conn = self.cx.conn().await?;
-                    mappings::remove(&mut conn, self.key(kind, id)).await.map_err(broken)?;
-                }
-                there => drop(there?),
+            if !self.has(&self.child, kind, mapping.child_id).await? {
+                let mut conn = self.cx.conn().await?;
+                mappings::remove(&mut conn, self.key(kind, id)).await.map_err(broken)?;
             }
         }
         Ok(())

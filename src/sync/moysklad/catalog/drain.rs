@@ -16,6 +16,7 @@ use crate::sync::moysklad::mappings::Mapping;
 use crate::sync::moysklad::metadata::FRESH;
 use crate::sync::moysklad::product::Projection;
 use crate::sync::moysklad::settings::{CatalogSettings, ChildSettings, EntityKind};
+use crate::sync::moysklad::suspects::Standing;
 use crate::sync::moysklad::work::{Pair, Work, broken};
 use crate::sync::tasks::{self, Task};
 use serde_json::Value;
@@ -27,7 +28,7 @@ use uuid::Uuid;
 pub(super) const AT_ONCE: usize = 100;
 /// Where something cannot cross over, metadata of this age may be the reason.
 pub(super) const RECENT: Duration = Duration::from_secs(30);
-/// Attempts of one task that write arrays.
+/// Attempts of one task that read and write many at once, whatever becomes of it.
 pub(super) const ARRAYS: i32 = 2;
 /// Times that one entity is taken up in one run: in an array, alone, and with fresh metadata.
 const ROUNDS: usize = 4;
@@ -48,6 +49,10 @@ pub(super) struct Drain<'a> {
     pub(super) unwanted: HashMap<(EntityKind, Uuid), String>,
     /// Products whose variants have been told to follow.
     pub(super) called: HashSet<(Uuid, bool)>,
+    /// Types of which the child took something.
+    pub(super) allowed: HashSet<EntityKind>,
+    /// What it took not, for want of a right.
+    pub(super) refusals: usize,
 }
 
 /// One entity on its way.
@@ -90,25 +95,28 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         parents: None,
         unwanted: HashMap::new(),
         called: HashSet::new(),
+        allowed: HashSet::new(),
+        refusals: 0,
     };
     let result = match drain.all(due).await {
         Ok(()) => drain.settle_passing().await,
-        cut_off => cut_off,
+        // Else the next run would meet the same ones first, and be cut off by them again.
+        Err(error) => drain.put_off_passing().await.and(Err(error)),
     };
     let (main, child) = (pair.main_id(), pair.child_id());
     drain.flush().await?;
     drain.schedule_images().await?;
     result?;
-    // A failure that may pass and that all have ends here: this task runs again and takes up what is left.
+    // What all have and what may pass ends here: this task runs again and takes up what is left.
     let outcome = match drain.report.outcome(drain.calls()) {
-        Err(error @ HandlerError::Retry(_)) => return Err(error.into()),
+        Err(error @ (HandlerError::Retry(_) | HandlerError::Defer { .. })) => return Err(error.into()),
         outcome => outcome,
     };
     let mut conn = cx.conn().await?;
     changes::unblock(&mut conn, main, Some(child)).await.map_err(broken)?;
     if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
         let next = task_for_the_rest(main, child, delay, cx);
-        tasks::enqueue_gathering(&mut conn, &next).await.map_err(broken)?;
+        tasks::enqueue_gathering(&mut conn, &[next]).await.map_err(broken)?;
     }
     Ok(outcome?)
 }
@@ -121,30 +129,26 @@ impl Drain<'_> {
     async fn all(&mut self, due: Vec<Change>) -> Result<(), ApiError> {
         for kind in EntityKind::ALL {
             let of_kind: Vec<Change> = due.iter().filter(|change| change.kind == kind).cloned().collect();
-            for some in of_kind.chunks(AT_ONCE) {
-                match self.process(kind, some.to_vec()).await {
-                    Err(error) if error.is_final() => self.one_by_one(kind, some, error).await?,
-                    result => result?,
+            for some in self.together(kind, of_kind) {
+                if let [one] = &*some
+                    && let Standing::Bad(why) = self.standing(kind, one.main_id)
+                {
+                    self.put_off(one, &why).await?;
+                    continue;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// What all of these need was refused, perhaps because of one of them: the others must not stand behind it.
-    async fn one_by_one(
-        &mut self,
-        kind: EntityKind,
-        some: &[Change],
-        error: ApiError,
-    ) -> Result<(), ApiError> {
-        if let [change] = some {
-            return self.fail(change.clone(), error).await;
-        }
-        for change in some {
-            match self.process(kind, vec![change.clone()]).await {
-                Err(error) if error.is_final() => self.fail(change.clone(), error).await?,
-                result => result?,
+                if self.report.refused.contains_key(&kind) {
+                    break;
+                }
+                let done = match self.process(kind, some.clone()).await {
+                    Err(error) if self.may_be_of_one(&error, &some) => {
+                        self.one_by_one(kind, &some, error).await
+                    }
+                    done => done,
+                };
+                match done {
+                    Err(error @ ApiError::NotAllowed { .. }) => self.refuse(kind, &error).await?,
+                    done => done?,
+                }
             }
         }
         Ok(())
@@ -153,6 +157,9 @@ impl Drain<'_> {
     /// Brings these to the child. An error is one that concerns all of them; what is wrong with one is noted with it.
     pub(super) async fn process(&mut self, kind: EntityKind, changes: Vec<Change>) -> Result<(), ApiError> {
         let ids: Vec<Uuid> = changes.iter().map(|change| change.main_id).collect();
+        if kind == EntityKind::Productfolder {
+            self.call_goods(&changes).await?;
+        }
         if !self.settings.entities.contains(&kind) {
             for change in changes {
                 self.skip_unwanted(change, "the child takes no entities of this type").await?;
@@ -166,7 +173,13 @@ impl Drain<'_> {
             return Ok(());
         }
         let mut mappings = self.mappings(kind, &ids).await?;
-        let mut entities = self.read(kind, &ids).await?;
+        let mut entities = self.read_or_suspect(kind, &ids).await?;
+        if let ([one], true) = (changes.as_slice(), entities.is_empty())
+            && !one.deleted
+        {
+            let alone = self.read_alone(kind, one.main_id).await?;
+            entities.extend(alone.map(|entity| (one.main_id, entity)));
+        }
         let unknown = ids.iter().copied().filter(|id| !mappings.contains_key(id)).collect();
         let made = self.made_unknown(kind, unknown).await?;
         mappings.extend(made);

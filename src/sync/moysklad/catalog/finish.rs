@@ -133,6 +133,11 @@ impl Drain<'_> {
     pub(super) async fn fail(&mut self, change: Change, error: ApiError) -> Result<(), ApiError> {
         let text = match error {
             ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }) => return Err(error),
+            ApiError::NotAllowed { .. } if !self.is_refused_alone(&change) => return Err(error),
+            ApiError::NotAllowed { .. } => {
+                self.report.passing.push((change, error.to_string()));
+                return Ok(());
+            }
             ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. } => {
                 self.report.passing.push((change, text));
                 return Ok(());
@@ -152,24 +157,34 @@ impl Drain<'_> {
     /// waiting. Where all failed it is not theirs, and the whole run is tried again.
     pub(super) async fn settle_passing(&mut self) -> Result<(), ApiError> {
         let is_alone = self.report.total.is_empty();
-        let passing = std::mem::take(&mut self.report.passing);
-        if is_alone && passing.iter().any(|(change, _)| change.version.is_some()) {
-            self.report.passing = passing;
+        if is_alone && self.report.passing.iter().any(|(change, _)| change.version.is_some()) {
             return Ok(());
         }
+        self.put_off_passing().await
+    }
+
+    /// Each of these is tried again by itself.
+    pub(super) async fn put_off_passing(&mut self) -> Result<(), ApiError> {
+        let passing = std::mem::take(&mut self.report.passing);
+        for (change, text) in passing {
+            self.put_off(&change, &text).await?;
+        }
+        Ok(())
+    }
+
+    /// It is tried again by itself.
+    pub(super) async fn put_off(&mut self, change: &Change, why: &str) -> Result<(), ApiError> {
         let worker = &self.cx.settings.worker;
         let backoff = Backoff { base: worker.backoff_base, max: worker.backoff_max };
-        for (change, text) in passing {
-            let at = self.cx.clock.now() + backoff.wait(change.tries.saturating_add(1));
-            let (place, mut conn) = (self.place(&change), self.cx.conn().await?);
-            if let Some(version) = change.version {
-                changes::try_again(&mut conn, place, version, at, &text).await.map_err(broken)?;
-            } else {
-                changes::hold_new(&mut conn, place, "waiting", &text, None, at).await.map_err(broken)?;
-            }
-            drop(conn);
-            self.report_held(&change, &text);
+        let at = self.cx.clock.now() + backoff.wait(change.tries.saturating_add(1));
+        let (place, mut conn) = (self.place(change), self.cx.conn().await?);
+        if let Some(version) = change.version {
+            changes::try_again(&mut conn, place, version, at, why).await.map_err(broken)?;
+        } else {
+            changes::hold_new(&mut conn, place, "waiting", why, None, at).await.map_err(broken)?;
         }
+        drop(conn);
+        self.report_held(change, why);
         Ok(())
     }
 

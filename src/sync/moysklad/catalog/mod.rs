@@ -3,9 +3,11 @@
 //! Events only add to the changes that wait for a child ([`changes`]); one task of each child takes what has gathered
 //! ([`drain`]), so that a burst of events becomes a few reads and writes.
 
+mod apart;
 mod archive;
 pub mod audit;
 pub mod backlog;
+mod below;
 mod changes;
 mod components;
 mod creates;
@@ -18,6 +20,7 @@ mod followers;
 mod held;
 mod matching;
 mod reads;
+mod refusals;
 mod report;
 mod required;
 mod routes;
@@ -120,31 +123,45 @@ async fn in_child(kind: EntityKind, notice: &Notice<'_>, cx: &Context) -> Result
     Ok(Outcome::completed(format!("1 sync task: what the child deleted comes back in {pause} s")))
 }
 
-/// Notes what is new and sees to it that each child's task will look at it.
+/// Notes what is new and sees to it that each child's task will look at it. Not in a transaction: see [`assign`]. Cut off
+/// between the two, the change waits for whoever tells of it again, or for the next sweep.
 pub(super) async fn enqueue(
     conn: &mut AsyncPgConnection,
     news: &News<'_>,
     max_attempts: i32,
 ) -> QueryResult<()> {
-    // A change without a task would wait for the next event, so the change comes first in no crash: one transaction.
-    diesel_async::AsyncConnection::transaction(conn, async |conn| {
-        changes::note(conn, news).await?;
-        for child in news.children {
-            let task = task(news.main, *child, news.event, news.delay.max(GATHER), max_attempts);
-            tasks::enqueue_gathering(conn, &task).await?;
-        }
-        Ok(())
-    })
-    .await
+    note(conn, news).await?;
+    assign(conn, news, max_attempts).await
+}
+
+/// Notes what is new; nobody looks at it before [`assign`] is called.
+pub(super) async fn note(conn: &mut AsyncPgConnection, news: &News<'_>) -> QueryResult<()> {
+    changes::note(conn, news).await.map(drop)
+}
+
+/// Sees to it that each child's task will look at what was noted. To be called after that is committed: a task that waits
+/// already is left alone, and must see it when it begins.
+pub(super) async fn assign(
+    conn: &mut AsyncPgConnection,
+    news: &News<'_>,
+    max_attempts: i32,
+) -> QueryResult<()> {
+    let task = |child: &Uuid| task(news.main, *child, news.event, news.delay.max(GATHER), max_attempts);
+    let tasks: Vec<NewTask> = news.children.iter().map(task).collect();
+    tasks::enqueue_gathering(conn, &tasks).await
 }
 
 /// Sees to it that what is due for children of this main is looked at: the task that should have done so may have failed
-/// for good.
+/// for good. What is noted for one that takes no part now, or follows another main account, stays as it is.
 pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts: i32) -> QueryResult<()> {
-    for child in changes::children_with_due(conn, main).await? {
-        tasks::enqueue_gathering(conn, &task(main, child, None, GATHER, max_attempts)).await?;
-    }
-    images::rouse(conn, main, max_attempts).await
+    let children = accounts::children(conn, main).await?;
+    let children = children.iter().filter(|child| child.status != Status::Inactive);
+    let children: Vec<Uuid> = children.map(|child| child.account_id).collect();
+    let due = changes::children_with_due(conn, main, &children).await?;
+    let tasks: Vec<NewTask> =
+        due.into_iter().map(|child| task(main, child, None, GATHER, max_attempts)).collect();
+    tasks::enqueue_gathering(conn, &tasks).await?;
+    images::rouse(conn, main, &children, max_attempts).await
 }
 
 fn task(main: Uuid, child: Uuid, event: Option<Uuid>, delay: Duration, max_attempts: i32) -> NewTask {
@@ -174,7 +191,8 @@ fn wake_soon(cx: &Context) {
 /// Brings a child what has gathered.
 pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, ApiError> {
     match &*task.entity_type {
-        CATALOG => drain::run(task, pair, cx).await,
+        // Boxed: it is large, and part of the future of every task.
+        CATALOG => Box::pin(drain::run(task, pair, cx)).await,
         other => {
             Err(HandlerError::GiveUp(format!("nothing can {} entities of type {other}", task.operation))
                 .into())

@@ -3,6 +3,7 @@
 use super::audit::SyncLogEntry;
 use super::changes::Change;
 use crate::queue::{HandlerError, Outcome};
+use crate::sync::moysklad::api::NOT_ALLOWED;
 use crate::sync::moysklad::settings::EntityKind;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -22,6 +23,8 @@ pub(super) struct Report {
     pub(super) failed: Vec<String>,
     /// What failed in a way that may pass, and how.
     pub(super) passing: Vec<(Change, String)>,
+    /// Types of which nothing may be done now, and why.
+    pub(super) refused: BTreeMap<EntityKind, String>,
 }
 
 impl Report {
@@ -34,6 +37,7 @@ impl Report {
             single: String::new(),
             failed: Vec::new(),
             passing: Vec::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -61,7 +65,12 @@ impl Report {
                 format!("{} of {all} failed: {named}{rest}", self.failed.len())
             }));
         }
-        Ok(Outcome::completed(match all {
+        if let (0, Some(reason)) = (all, self.refused.values().next()) {
+            return Err(HandlerError::Defer { after: NOT_ALLOWED, reason: reason.clone() });
+        }
+        let refused: Vec<String> =
+            self.refused.iter().map(|(kind, why)| format!("; {}s: {why}", kind.keyword())).collect();
+        let done = match all {
             0 => "nothing was waiting".to_owned(),
             1 => self.single.clone(),
             _ => {
@@ -69,7 +78,8 @@ impl Report {
                     self.total.iter().map(|(kind, count)| self.of_kind(*kind, *count)).collect();
                 format!("{}; {}, {}", kinds.join("; "), counted(reads, "GET"), counted(writes, "write"))
             }
-        }))
+        };
+        Ok(Outcome::completed(done + &refused.concat()))
     }
 
     fn of_kind(&self, kind: EntityKind, count: usize) -> String {

@@ -1,7 +1,6 @@
 //! A counterpart whose entity main has deleted, for one that main made anew under the old name.
 
 use super::drain::Drain;
-use super::routes::{path_of, routes};
 use crate::sync::moysklad::api::ApiError;
 use crate::sync::moysklad::mappings::{self, Key, Mapping};
 use crate::sync::moysklad::settings::EntityKind;
@@ -18,14 +17,12 @@ impl Drain<'_> {
         let holder = holder.await.map_err(broken)?;
         drop(conn);
         let Some(holder) = holder else { return Ok(false) };
-        match self.main.get(routes(kind).read, &path_of(kind, holder), &[]).await {
-            Err(ApiError::NotFound(_)) => {
-                let mut conn = self.cx.conn().await?;
-                let old = self.key(kind, holder);
-                let handed = mappings::hand_over(&mut conn, old, key.main_id).await.map_err(broken)?;
-                Ok(handed.map(|written| mapping.written_fields = written).is_some())
-            }
-            there => there.map(|_| false),
+        if self.has(&self.main, kind, holder).await? {
+            return Ok(false);
         }
+        let mut conn = self.cx.conn().await?;
+        let old = self.key(kind, holder);
+        let handed = mappings::hand_over(&mut conn, old, key.main_id).await.map_err(broken)?;
+        Ok(handed.map(|written| mapping.written_fields = written).is_some())
     }
 }

@@ -142,6 +142,7 @@ impl Drain<'_> {
     /// A write went through; a new entity is linked already.
     async fn saved(&mut self, write: Write, saved: &Value, again: &mut Vec<Item>) -> Result<(), ApiError> {
         let Write { mut item, target, body, extra } = write;
+        self.allowed.insert(item.change.kind);
         let fields: Vec<String> =
             body.as_object().into_iter().flat_map(serde_json::Map::keys).cloned().collect();
         if let Some(child_id) = target {
@@ -173,22 +174,19 @@ impl Drain<'_> {
     ) -> Result<(), ApiError> {
         let Write { mut item, target, body, .. } = write;
         let kind = item.change.kind;
+        if let (ApiError::NotFound(_), Some(child_id)) = (&error, target)
+            && !self.has(&self.child, kind, child_id).await?
+        {
+            let key = self.key(kind, item.change.main_id);
+            mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
+            item.mapping = None;
+            item.so_far = None;
+            again.push(item);
+            return Ok(());
+        }
         match (&error, target) {
             (ApiError::TokenRefused { .. } | ApiError::Work(HandlerError::Defer { .. }), _) => {
                 return Err(error);
-            }
-            (ApiError::NotFound(_), Some(child_id)) => {
-                match self.child.get(routes(kind).read, &path_of(kind, child_id), &[]).await {
-                    Err(ApiError::NotFound(_)) => {
-                        let key = self.key(kind, item.change.main_id);
-                        mappings::remove(&mut *self.cx.conn().await?, key).await.map_err(broken)?;
-                        item.mapping = None;
-                        item.so_far = None;
-                        again.push(item);
-                        return Ok(());
-                    }
-                    there => drop(there?),
-                }
             }
             // There is one that a search did not show a moment ago, or the reply to its creation was lost.
             _ if error.has_code(SAME_CHARACTERISTICS) && target.is_none() && !item.mended => {

@@ -129,6 +129,7 @@ impl Hooks {
         let api = self.api(&credentials).await?;
         let stock = stock::wanted(&credentials.account)?;
         let made = async {
+            api.check_token().await?;
             self.learn_uid(&api).await?;
             let mut report = self.make_so(&api, &own, &needed).await?;
             stock::make_so(&api, &own, stock, &mut report).await?;

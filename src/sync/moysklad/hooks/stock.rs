@@ -144,9 +144,7 @@ pub(super) async fn delete_all(api: &AccountApi, own: &Own) -> Result<usize, Api
 /// `None` where one is.
 async fn look(api: &AccountApi, wanted: Option<StockReport>) -> Result<Option<Vec<StockHook>>, ApiError> {
     match list(api).await {
-        Err(ApiError::Work(HandlerError::GiveUp(_)) | ApiError::NotFound(_)) => {
-            Ok(if wanted.is_some() { None } else { Some(Vec::new()) })
-        }
+        Err(error) if error.is_refusal() => Ok(if wanted.is_some() { None } else { Some(Vec::new()) }),
         there => there.map(Some),
     }
 }
@@ -160,6 +158,7 @@ async fn list(api: &AccountApi) -> Result<Vec<StockHook>, ApiError> {
         let rows = reply["rows"].as_array().ok_or_else(|| {
             HandlerError::Retry("moysklad: GET /entity/webhookstock gave no rows".to_owned())
         })?;
+        rows.iter().try_for_each(|row| api.check_owner(row))?;
         hooks.extend(rows.iter().filter_map(StockHook::read));
         offset += rows.len();
         if rows.len() < PAGE {

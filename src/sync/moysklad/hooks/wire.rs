@@ -19,6 +19,7 @@ pub(super) async fn list(api: &AccountApi) -> Result<Vec<Hook>, ApiError> {
         let rows = reply["rows"]
             .as_array()
             .ok_or_else(|| HandlerError::Retry("moysklad: GET /entity/webhook gave no rows".to_owned()))?;
+        rows.iter().try_for_each(|row| api.check_owner(row))?;
         hooks.extend(rows.iter().filter_map(Hook::read));
         if rows.len() < PAGE {
             return Ok(hooks);

@@ -5,6 +5,7 @@
 //! holds the whole list, so removals, another order and a lost answer are nothing special. What was copied is remembered
 //! with the mapping, by main's words and the content's hash; a child's own words about its images are never compared.
 
+mod apart;
 mod copy;
 mod download;
 mod list;
@@ -70,13 +71,18 @@ pub(super) async fn schedule(
         priority: tasks::IMAGES,
         delay: delay.max(GATHER),
     };
-    tasks::enqueue_gathering(conn, &task).await
+    tasks::enqueue_gathering(conn, &[task]).await
 }
 
-/// Sees to it that what is due for children of this main is looked at: the task that should have done so may have failed
+/// Sees to it that what is due for these children of this main is looked at: the task that should have done so may have failed
 /// for good.
-pub(super) async fn rouse(conn: &mut AsyncPgConnection, main: Uuid, max_attempts: i32) -> QueryResult<()> {
-    for child in pending::children_with_due(conn, main).await? {
+pub(super) async fn rouse(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    children: &[Uuid],
+    max_attempts: i32,
+) -> QueryResult<()> {
+    for child in pending::children_with_due(conn, main, children).await? {
         schedule(conn, main, child, max_attempts).await?;
     }
     Ok(())

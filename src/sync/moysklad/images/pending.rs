@@ -135,10 +135,14 @@ pub(super) async fn next_due(
     Ok(next.map(|due| (due - Utc::now()).to_std().unwrap_or_default()))
 }
 
-/// Children of this main of which some are due.
-pub(super) async fn children_with_due(conn: &mut AsyncPgConnection, main: Uuid) -> QueryResult<Vec<Uuid>> {
+/// Those of these children of this main of which some are due.
+pub(super) async fn children_with_due(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    children: &[Uuid],
+) -> QueryResult<Vec<Uuid>> {
     dsl::moysklad_images
-        .filter(dsl::main_account.eq(main))
+        .filter(dsl::main_account.eq(main).and(dsl::child_account.eq_any(children)))
         .filter(dsl::status.eq("waiting").and(dsl::due_at.le(diesel::dsl::now)))
         .select(dsl::child_account)
         .distinct()

@@ -3,16 +3,17 @@
 use super::copy::{Copied, Copy};
 use super::pending::{self, Pending};
 use super::plan::{Image, MOST, Plan};
-use super::{list, schedule};
+use super::schedule;
 use crate::queue::{Backoff, HandlerError, Outcome};
 use crate::sync::moysklad::api::{AccountApi, ApiError};
 use crate::sync::moysklad::catalog::audit::{self, SyncLogEntry};
 use crate::sync::moysklad::mappings::Key;
 use crate::sync::moysklad::settings::{ChildSettings, EntityKind};
+use crate::sync::moysklad::suspects::Standing;
 use crate::sync::moysklad::work::{Pair, Work, broken};
 use crate::sync::tasks::{self, Task};
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -27,6 +28,9 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// Failures and images left out that an outcome names.
 const NAMED: usize = 3;
 
+/// When work on one entity began, after how many reads and writes.
+type Since = (Instant, (u32, u32));
+
 /// How far a run came.
 #[derive(PartialEq, Eq)]
 enum Ended {
@@ -36,11 +40,11 @@ enum Ended {
     Tired,
 }
 
-struct Run<'a> {
-    cx: &'a Work,
+pub(super) struct Run<'a> {
+    pub(super) cx: &'a Work,
     task: &'a Task,
-    pair: &'a Pair,
-    main: AccountApi,
+    pub(super) pair: &'a Pair,
+    pub(super) main: AccountApi,
     child: AccountApi,
     entries: Vec<SyncLogEntry>,
     /// What was done, and to how many.
@@ -107,14 +111,30 @@ impl Run<'_> {
         }
         let mut passing = 0;
         for (kind, some) in kinds {
-            let ids: Vec<Uuid> = some.iter().map(|pending| pending.main_id).collect();
-            let mut lists = list::read(&self.main, kind, &ids).await?;
-            for pending in some {
+            let standing = |pending: &Pending| self.standing(pending) == Standing::Free;
+            let (together, apart): (Vec<_>, Vec<_>) = some.into_iter().partition(standing);
+            let mut lists = self.lists(kind, &together).await?;
+            for pending in together.into_iter().chain(apart) {
                 if started.elapsed() > LONGEST {
                     return Ok(Ended::Done);
                 }
+                if let Standing::Bad(why) = self.standing(&pending) {
+                    self.put_off(&pending, &why, pending.failures).await?;
+                    continue;
+                }
                 let before = self.put_off.len();
-                self.one(&pending, &mut lists).await?;
+                let since = (Instant::now(), self.calls());
+                let images = match lists.remove(&pending.main_id) {
+                    Some(images) => Ok(images),
+                    // It is a suspect.
+                    None => self.list_alone(&pending).await,
+                };
+                match images {
+                    Ok(Some(images)) => self.one(&pending, &images, since).await?,
+                    // Its deletion is the catalogue's affair.
+                    Ok(None) => self.end(&pending, "gone from main").await?,
+                    Err(error) => self.failed(&pending, error, &[], since).await?,
+                }
                 passing = if self.put_off.len() > before { passing + 1 } else { 0 };
                 if passing == PATIENCE {
                     return Ok(Ended::Tired);
@@ -125,18 +145,9 @@ impl Run<'_> {
     }
 
     /// An error is one that concerns all; what is wrong with this one is noted with it.
-    async fn one(
-        &mut self,
-        pending: &Pending,
-        lists: &mut HashMap<Uuid, Vec<Image>>,
-    ) -> Result<(), ApiError> {
-        let (began, before) = (Instant::now(), self.calls());
-        let Some(images) = lists.remove(&pending.main_id) else {
-            // Its deletion is the catalogue's affair.
-            return self.end(pending, "gone from main").await;
-        };
+    async fn one(&mut self, pending: &Pending, images: &[Image], since: Since) -> Result<(), ApiError> {
         let key = self.key(pending);
-        let plan = Plan::new(&images, &pending.copied);
+        let plan = Plan::new(images, &pending.copied);
         let mut copy = Copy {
             cx: self.cx,
             main: &self.main,
@@ -153,7 +164,7 @@ impl Run<'_> {
             refusals.push(format!("only the first {MOST} images"));
         }
         let entry = |operation: &str, error: Option<&str>, skipped: &[String]| {
-            self.entry(pending, operation, error, skipped, (began, before))
+            self.entry(pending, operation, error, skipped, since)
         };
         match result {
             Ok(Copied::InStep) => {
@@ -182,33 +193,45 @@ impl Run<'_> {
                     .map_err(broken)
             }
             Err(ApiError::NotFound(_)) => self.end(pending, "gone from the child").await,
-            Err(ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. })
+            Err(error) => self.failed(pending, error, &refusals, since).await,
+        }
+    }
+
+    /// What may pass is tried again by itself, so many times; the rest waits for a person.
+    async fn failed(
+        &mut self,
+        pending: &Pending,
+        error: ApiError,
+        refusals: &[String],
+        since: Since,
+    ) -> Result<(), ApiError> {
+        match error {
+            ApiError::Work(HandlerError::Retry(text)) | ApiError::Unanswered { text, .. }
                 if pending.failures + 1 < self.cx.settings.worker.max_attempts =>
             {
-                let entry = entry("put off", Some(&text), &refusals);
-                self.entries.push(entry);
-                self.put_off(pending, &text).await
+                self.entries.push(self.entry(pending, "put off", Some(&text), refusals, since));
+                self.put_off(pending, &text, pending.failures + 1).await
             }
-            Err(
-                ApiError::Work(HandlerError::GiveUp(text) | HandlerError::Retry(text))
-                | ApiError::Unanswered { text, .. },
-            ) => {
-                let entry = entry("failed", Some(&text), &refusals);
-                self.entries.push(entry);
+            ApiError::Work(HandlerError::GiveUp(text) | HandlerError::Retry(text))
+            | ApiError::NotFound(text)
+            | ApiError::Unanswered { text, .. } => {
+                self.entries.push(self.entry(pending, "failed", Some(&text), refusals, since));
                 self.failed.push(format!("{} {}: {text}", pending.kind.keyword(), pending.main_id));
                 *self.done.entry("failed").or_default() += 1;
                 let mut conn = self.cx.conn().await?;
-                pending::fail(&mut conn, key, pending.version, &text, self.task.id).await.map_err(broken)
+                pending::fail(&mut conn, self.key(pending), pending.version, &text, self.task.id)
+                    .await
+                    .map_err(broken)
             }
-            Err(error) => Err(error),
+            error => Err(error),
         }
     }
 
     /// This one is tried again later, and holds nobody meanwhile.
-    async fn put_off(&mut self, pending: &Pending, why: &str) -> Result<(), ApiError> {
+    async fn put_off(&mut self, pending: &Pending, why: &str, failures: i32) -> Result<(), ApiError> {
         self.put_off.push(format!("{} {}: {why}", pending.kind.keyword(), pending.main_id));
         *self.done.entry("put off").or_default() += 1;
-        let (worker, failures) = (&self.cx.settings.worker, pending.failures + 1);
+        let worker = &self.cx.settings.worker;
         let backoff = Backoff { base: worker.backoff_base, max: worker.backoff_max };
         let until = self.cx.clock.now() + backoff.wait(failures);
         let mut conn = self.cx.conn().await?;
@@ -244,7 +267,7 @@ impl Run<'_> {
         operation: &str,
         error: Option<&str>,
         skipped: &[String],
-        (began, before): (Instant, (u32, u32)),
+        (began, before): Since,
     ) -> SyncLogEntry {
         let written = operation == "images copied";
         let now = self.calls();

@@ -101,6 +101,11 @@ impl Projection {
     }
 }
 
+/// What is known of an entity that was made without a barcode: one that it has is its own.
+pub(in crate::sync::moysklad) fn no_barcodes() -> Value {
+    json!({"barcodes": short_hash(&json!([]))})
+}
+
 /// The fields that a write with this body concerns, of sale prices and attributes each one, with `null`.
 pub(in crate::sync::moysklad) fn fields_of(body: &Value) -> Value {
     let mut fields = body.as_object().map_or_else(|| json!({}), |body| parts_of(body, |_| Value::Null));

@@ -10,7 +10,7 @@ mod prices;
 mod texts;
 mod units;
 
-pub(super) use diff::fields_of;
+pub(super) use diff::{fields_of, no_barcodes};
 
 use super::metadata::Metadata;
 use super::settings::{CatalogSettings, EntityKind};

@@ -64,6 +64,7 @@ pub(super) async fn sweep(work: &Work, turn: &Turn) -> Result<Found, HookError> 
                     Ok(gone) => found.gone += gone,
                     // Of one type it says nothing about the others.
                     Err(ApiError::Work(HandlerError::GiveUp(text))) => found.refused.push(text),
+                    Err(error @ ApiError::NotAllowed { .. }) => found.refused.push(error.to_string()),
                     Err(error) => return Err(error),
                 }
             }

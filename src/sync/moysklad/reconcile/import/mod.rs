@@ -176,15 +176,19 @@ impl Import {
             event: None,
             delay: Duration::ZERO,
         };
-        let (hold, max_attempts) = (self.hold, self.max_attempts());
+        let hold = self.hold;
         let mut conn = self.work.pool.get().await?;
         conn.transaction(async |conn| {
             if !ids.is_empty() {
-                catalog::enqueue(conn, &news, max_attempts).await?;
+                catalog::note(conn, &news).await?;
             }
             hold.remember(conn, &state).await
         })
         .await?;
+        // Cut off before, the next run of this import sees to it, as it begins.
+        if !ids.is_empty() {
+            catalog::assign(&mut conn, &news, self.max_attempts()).await?;
+        }
         self.state = state;
         Ok(())
     }

@@ -1,0 +1,48 @@
+//! Types of which nothing may be done in the child, or be read from main, for want of a right or in the tariff: they wait, and
+//! the others do not wait for them. Nobody tells when that ends, so one of each is tried from time to time.
+
+use super::changes::{self, Change};
+use super::drain::Drain;
+use crate::sync::moysklad::api::{ApiError, NOT_ALLOWED};
+use crate::sync::moysklad::settings::EntityKind;
+use crate::sync::moysklad::work::broken;
+use crate::sync::tasks::BLOCKED;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Refusals of one run, of a type of which others are written, after which it is not taken to be those entities' own.
+const FEW: usize = 5;
+
+impl Drain<'_> {
+    /// Whether it is the entity's own: others of its type are written.
+    pub(super) fn is_refused_alone(&mut self, change: &Change) -> bool {
+        self.refusals += 1;
+        self.allowed.contains(&change.kind) && self.refusals <= FEW
+    }
+
+    /// Lets all changes of this type wait.
+    pub(super) async fn refuse(&mut self, kind: EntityKind, error: &ApiError) -> Result<(), ApiError> {
+        let why = format!("{BLOCKED}: {error}");
+        let place = (self.pair.child_id(), self.pair.main_id(), kind);
+        let mut conn = self.cx.conn().await?;
+        changes::postpone_all(&mut conn, place, self.next_try(), &why).await.map_err(broken)?;
+        self.report.refused.insert(kind, why);
+        Ok(())
+    }
+
+    /// The same for those of which nobody told, and which others need.
+    pub(super) async fn refuse_needed(&self, kind: EntityKind, ids: &[Uuid]) -> Result<(), ApiError> {
+        let Some(why) = self.report.refused.get(&kind) else { return Ok(()) };
+        let mut conn = self.cx.conn().await?;
+        for id in ids {
+            let place = (self.pair.child_id(), self.pair.main_id(), kind.keyword(), *id);
+            let new = changes::hold_new(&mut conn, place, "waiting", why, None, self.next_try());
+            new.await.map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    fn next_try(&self) -> DateTime<Utc> {
+        self.cx.clock.now() + NOT_ALLOWED
+    }
+}

@@ -1,0 +1,110 @@
+//! Entities of main that were read together when nothing answered: one of them may be the reason, for as long as it lasts. All
+//! children read the same ones, and failures in a row stop all that main's token does, so what one run finds out is told here to
+//! the others.
+
+use super::settings::EntityKind;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Who was not asked for in so long is asked for together with others again.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
+/// What could not be read by itself is left alone for this time, by all.
+const REST: Duration = Duration::from_secs(5);
+/// More are forgotten: then it is no single entity's fault.
+const MOST: usize = 10_000;
+
+/// What is known of entities of main. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Suspects(Arc<Mutex<HashMap<Place, Suspicion>>>);
+
+/// Main account, type, id.
+type Place = (Uuid, EntityKind, Uuid);
+
+struct Suspicion {
+    since: Instant,
+    /// When it could not be read by itself, and how it failed.
+    alone: Option<(Instant, String)>,
+}
+
+/// How one is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Together with others.
+    Free,
+    /// By itself.
+    Suspect,
+    /// Not now: it has just failed so.
+    Bad(String),
+}
+
+impl Suspects {
+    pub(super) fn standing(&self, main: Uuid, kind: EntityKind, id: Uuid) -> Standing {
+        match self.all().get(&(main, kind, id)) {
+            Some(Suspicion { alone: Some((at, why)), .. }) if at.elapsed() < REST => {
+                Standing::Bad(why.clone())
+            }
+            Some(suspicion) if suspicion.since.elapsed() < LONGEST => Standing::Suspect,
+            _ => Standing::Free,
+        }
+    }
+
+    /// Nothing answered when these were read.
+    pub(super) fn failed(&self, main: Uuid, kind: EntityKind, ids: &[Uuid], why: &str) {
+        let now = Instant::now();
+        let mut all = self.all();
+        all.retain(|_, suspicion| suspicion.since.elapsed() < LONGEST);
+        if all.len() + ids.len() > MOST {
+            all.clear();
+        }
+        for id in ids {
+            let suspicion = all.entry((main, kind, *id)).or_insert(Suspicion { since: now, alone: None });
+            if ids.len() == 1 {
+                *suspicion = Suspicion { since: now, alone: Some((now, why.to_owned())) };
+            }
+        }
+    }
+
+    /// These were read.
+    pub(super) fn cleared(&self, main: Uuid, kind: EntityKind, ids: &[Uuid]) {
+        let mut all = self.all();
+        if !all.is_empty() {
+            all.retain(|(account, of, id), _| !(*account == main && *of == kind && ids.contains(id)));
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Place, Suspicion>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_together_is_read_apart_and_what_fails_alone_rests() {
+        let suspects = Suspects::default();
+        let (main, ids) = (Uuid::from_u128(1), [2, 3, 4].map(Uuid::from_u128));
+        let standing = |id: Uuid| suspects.standing(main, EntityKind::Product, id);
+        assert_eq!(standing(ids[0]), Standing::Free);
+        suspects.failed(main, EntityKind::Product, &ids, "together");
+        assert_eq!(ids.map(standing), [Standing::Suspect, Standing::Suspect, Standing::Suspect]);
+        assert_eq!(suspects.standing(main, EntityKind::Service, ids[0]), Standing::Free);
+        suspects.cleared(main, EntityKind::Product, &ids[..1]);
+        suspects.failed(main, EntityKind::Product, &ids[1..2], "alone");
+        let bad = Standing::Bad("alone".to_owned());
+        assert_eq!(ids.map(standing), [Standing::Free, bad, Standing::Suspect]);
+    }
+
+    #[test]
+    fn so_many_at_once_are_no_single_ones_fault() {
+        let suspects = Suspects::default();
+        let ids: Vec<Uuid> = (0..=MOST as u128).map(Uuid::from_u128).collect();
+        for some in ids.chunks(100) {
+            suspects.failed(Uuid::nil(), EntityKind::Product, some, "outage");
+        }
+        assert!(suspects.all().len() <= MOST);
+    }
+}
