@@ -138,7 +138,6 @@ impl Account {
         money
     }
 
-    /// Names of the folders above, joined by `/`.
     /// The tax in force: its own, or that of the first folder above that has one.
     fn show_effective_vat(&self, entity: &Entity, shown: &mut Map<String, Value>) {
         let mut taxed = entity;
@@ -157,6 +156,7 @@ impl Account {
         }
     }
 
+    /// Names of the folders above, joined by `/`.
     fn path_of(&self, fields: &Map<String, Value>) -> String {
         let mut names = Vec::new();
         let mut next = fields.get("productFolder").and_then(id_of);
