@@ -93,6 +93,8 @@ async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;
     let (old, new) = (order(&shop, tea, 1), order(&shop, tea, 2));
+    // If most of the new ones were gone, all would be compared at once.
+    let others = [order(&shop, tea, 3), order(&shop, tea, 4)];
     shop.settle().await;
     let sweeps = async |more: usize| {
         let now = || shop.gateway.log().matches("swept").count();
@@ -121,6 +123,31 @@ async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
     assert!(old_counts(&shop.orders()), "its day is not over");
     shop.execute("UPDATE moysklad_sweeps SET compared_at = now() - interval '25 hours'").await;
     main_when(&shop, "the old one to go", |orders| !old_counts(orders)).await;
+
+    // A token that suddenly sees next to nothing: of the new ones alone these would be few enough to be believed.
+    shop.sim.resolve(ORIGIN, &shop.gateway.base.clone());
+    let many: Vec<Uuid> = (10..32).map(|quantity| order(&shop, tea, quantity)).collect();
+    main_when(&shop, "all orders", |orders| orders.len() == 26).await;
+    shop.settle().await;
+    shop.sim.resolve(ORIGIN, "http://127.0.0.1:9");
+    let ids: Vec<String> = many.iter().map(|id| format!("'{id}'")).collect();
+    shop.execute(&format!(
+        "UPDATE moysklad_mappings SET created_at = now() - interval '4 days' WHERE child_id IN ({})",
+        ids.join(", ")
+    ))
+    .await;
+    // Each account is swept once more, so that all has been compared.
+    sweeps(4).await;
+    for orders in [&many[..], &others] {
+        shop.sim.person(shop.child).delete_many("customerorder", orders).unwrap();
+    }
+    crate::support::wait::until("the sweep to refuse", Duration::from_secs(60), || async {
+        shop.gateway.log().contains("mapped customerorders are not shown any more").then_some(())
+    })
+    .await;
+    shop.settle().await;
+    let applicable = shop.orders().iter().filter(|order| order["applicable"] == true).count();
+    assert_eq!(applicable, 24, "nothing is believed to be deleted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,13 +3,30 @@
 use super::{Franchise, hook_all};
 use crate::moysklad_reconcile::kettle;
 use crate::support::moysklad::Fault;
+use crate::support::wait;
 use diesel::sql_query;
 use diesel_async::RunQueryDsl;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+#[derive(diesel::QueryableByName)]
+struct Busy {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    rows: i64,
+}
 
 /// The quarter of an hour after which it is tried again is over.
 async fn later(franchise: &Franchise) {
+    // A run that has not ended yet would put the next one off for as long once more.
+    wait::until("no work", Duration::from_secs(60), || async {
+        let busy = "SELECT (SELECT count(*) FROM webhook_events WHERE status IN ('received', 'processing'))
+            + (SELECT count(*) FROM sync_queue WHERE status = 'processing' OR status = 'received' AND run_at <= now()) AS rows";
+        let mut conn = franchise.gateway.database.connect().await;
+        let busy: Busy = sql_query(busy).get_result(&mut conn).await.unwrap();
+        (busy.rows == 0 && franchise.sim.is_quiet()).then_some(())
+    })
+    .await;
     let mut conn = franchise.gateway.database.connect().await;
     for table in
         ["moysklad_changes SET due_at = now() WHERE status", "sync_queue SET run_at = now() WHERE status"]
@@ -70,7 +87,7 @@ async fn a_right_that_one_type_lacks_keeps_no_other_waiting() {
     // That in a folder waits for it.
     sim.products_when("the product to come", *kazan, |products| products.len() == 1).await;
     let list = format!("/api/v1/sync-changes?account={kazan}");
-    crate::support::wait::until("the others to wait", std::time::Duration::from_secs(30), || async {
+    wait::until("the others to wait", Duration::from_secs(60), || async {
         let page = gateway.admin_get(&list).await;
         let says = |kind: &str, text: &str| {
             page["items"].as_array().unwrap().iter().any(|one| {

@@ -273,18 +273,29 @@ pub(super) async fn postpone(
     Ok(())
 }
 
-/// None of this type is brought to the child before this time.
+/// None of this type is brought to the child before this time, or none that is new there.
 pub(super) async fn postpone_all(
     conn: &mut AsyncPgConnection,
     (child, main, kind): (Uuid, Uuid, EntityKind),
     until: chrono::DateTime<chrono::Utc>,
     why: &str,
+    only_new: bool,
 ) -> QueryResult<()> {
+    use crate::db::schema::moysklad_mappings;
+    let mapped = moysklad_mappings::table
+        .filter(moysklad_mappings::child_account.eq(child).and(moysklad_mappings::main_account.eq(main)))
+        .filter(moysklad_mappings::entity_type.eq(kind.keyword()))
+        .select(moysklad_mappings::main_id);
     let due = dsl::moysklad_changes
         .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)))
         .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::status.eq("waiting")))
         .filter(dsl::due_at.le(diesel::dsl::now));
-    diesel::update(due).set((dsl::due_at.eq(until), dsl::error.eq(why))).execute(conn).await?;
+    let wait = (dsl::due_at.eq(until), dsl::error.eq(why));
+    if only_new {
+        diesel::update(due.filter(dsl::main_id.ne_all(mapped))).set(wait).execute(conn).await?;
+    } else {
+        diesel::update(due).set(wait).execute(conn).await?;
+    }
     Ok(())
 }
 

@@ -51,6 +51,10 @@ pub(super) struct Drain<'a> {
     pub(super) called: HashSet<(Uuid, bool)>,
     /// Types of which the child took something.
     pub(super) allowed: HashSet<EntityKind>,
+    /// Types of which no new ones may be made.
+    pub(super) no_new: HashSet<EntityKind>,
+    /// Whether what was refused last was a new one.
+    pub(super) refused_new: bool,
     /// What it took not, for want of a right.
     pub(super) refusals: usize,
 }
@@ -96,6 +100,8 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         unwanted: HashMap::new(),
         called: HashSet::new(),
         allowed: HashSet::new(),
+        no_new: HashSet::new(),
+        refused_new: false,
         refusals: 0,
     };
     let result = match drain.all(due).await {
@@ -136,7 +142,7 @@ impl Drain<'_> {
                     self.put_off(one, &why).await?;
                     continue;
                 }
-                if self.report.refused.contains_key(&kind) {
+                if self.is_refused(kind) {
                     break;
                 }
                 let done = match self.process(kind, some.clone()).await {

@@ -20,14 +20,38 @@ impl Drain<'_> {
         self.allowed.contains(&change.kind) && self.refusals <= FEW
     }
 
-    /// Lets all changes of this type wait.
+    /// Lets all changes of this type wait; if it was a new one that was refused, only those that the child does not have.
     pub(super) async fn refuse(&mut self, kind: EntityKind, error: &ApiError) -> Result<(), ApiError> {
+        if std::mem::take(&mut self.refused_new) {
+            return self.refuse_new(kind, error).await;
+        }
+        self.no_new.remove(&kind);
+        self.postpone_all(kind, error, false).await
+    }
+
+    /// To change one is another right than to make one, and a tariff may limit their number.
+    pub(super) async fn refuse_new(&mut self, kind: EntityKind, error: &ApiError) -> Result<(), ApiError> {
+        self.no_new.insert(kind);
+        self.postpone_all(kind, error, true).await
+    }
+
+    async fn postpone_all(
+        &mut self,
+        kind: EntityKind,
+        error: &ApiError,
+        only_new: bool,
+    ) -> Result<(), ApiError> {
         let why = format!("{BLOCKED}: {error}");
         let place = (self.pair.child_id(), self.pair.main_id(), kind);
         let mut conn = self.cx.conn().await?;
-        changes::postpone_all(&mut conn, place, self.next_try(), &why).await.map_err(broken)?;
+        changes::postpone_all(&mut conn, place, self.next_try(), &why, only_new).await.map_err(broken)?;
         self.report.refused.insert(kind, why);
         Ok(())
+    }
+
+    /// Whether nothing more of this type is to be tried in this run.
+    pub(super) fn is_refused(&self, kind: EntityKind) -> bool {
+        self.report.refused.contains_key(&kind) && !self.no_new.contains(&kind)
     }
 
     /// The same for those of which nobody told, and which others need.

@@ -86,6 +86,18 @@ impl Drain<'_> {
         }
         let results = match self.child.write_many(routes(kind).create, &path(kind), bodies).await {
             Ok(results) => results,
+            // To make some or to change others is not allowed: which of the two, those tell that are there.
+            Err(error @ ApiError::NotAllowed { .. }) => {
+                let (there, new): (Vec<_>, Vec<_>) =
+                    writes.into_iter().partition(|write| write.target.is_some());
+                if there.is_empty() || new.is_empty() {
+                    self.refused_new = there.is_empty();
+                    return Err(error);
+                }
+                self.refuse_new(kind, &error).await?;
+                again.extend(there.into_iter().map(|write| write.item));
+                return Ok(());
+            }
             // The whole was refused (too large, an entity twice, …): alone they may pass.
             Err(ApiError::Work(HandlerError::GiveUp(_)) | ApiError::NotFound(_)) => {
                 again.extend(writes.into_iter().map(|write| write.item));
@@ -173,6 +185,7 @@ impl Drain<'_> {
         again: &mut Vec<Item>,
     ) -> Result<(), ApiError> {
         let Write { mut item, target, body, .. } = write;
+        self.refused_new = target.is_none();
         let kind = item.change.kind;
         if let (ApiError::NotFound(_), Some(child_id)) = (&error, target)
             && !self.has(&self.child, kind, child_id).await?

@@ -5,7 +5,7 @@ use super::pending::{self, Pending};
 use super::plan::{Image, MOST, Plan};
 use super::schedule;
 use crate::queue::{Backoff, HandlerError, Outcome};
-use crate::sync::moysklad::api::{AccountApi, ApiError};
+use crate::sync::moysklad::api::{AccountApi, ApiError, NOT_ALLOWED};
 use crate::sync::moysklad::catalog::audit::{self, SyncLogEntry};
 use crate::sync::moysklad::mappings::Key;
 use crate::sync::moysklad::settings::{ChildSettings, EntityKind};
@@ -113,13 +113,26 @@ impl Run<'_> {
         for (kind, some) in kinds {
             let standing = |pending: &Pending| self.standing(pending) == Standing::Free;
             let (together, apart): (Vec<_>, Vec<_>) = some.into_iter().partition(standing);
-            let mut lists = self.lists(kind, &together).await?;
+            let mut lists = match self.lists(kind, &together).await {
+                Err(error @ ApiError::NotAllowed { .. }) => {
+                    for pending in together.iter().chain(&apart) {
+                        self.wait_for_right(pending, &error.to_string()).await?;
+                    }
+                    continue;
+                }
+                lists => lists?,
+            };
+            let mut refused: Option<String> = None;
             for pending in together.into_iter().chain(apart) {
                 if started.elapsed() > LONGEST {
                     return Ok(Ended::Done);
                 }
                 if let Standing::Bad(why) = self.standing(&pending) {
                     self.put_off(&pending, &why, pending.failures).await?;
+                    continue;
+                }
+                if let Some(why) = &refused {
+                    self.wait_for_right(&pending, why).await?;
                     continue;
                 }
                 let before = self.put_off.len();
@@ -129,11 +142,21 @@ impl Run<'_> {
                     // It is a suspect.
                     None => self.list_alone(&pending).await,
                 };
-                match images {
-                    Ok(Some(images)) => self.one(&pending, &images, since).await?,
+                let done = match images {
+                    Ok(Some(images)) => self.one(&pending, &images, since).await,
                     // Its deletion is the catalogue's affair.
-                    Ok(None) => self.end(&pending, "gone from main").await?,
-                    Err(error) => self.failed(&pending, error, &[], since).await?,
+                    Ok(None) => self.end(&pending, "gone from main").await,
+                    Err(error) => self.failed(&pending, error, &[], since).await,
+                };
+                match done {
+                    // The others of its type would be refused, too.
+                    Err(error @ ApiError::NotAllowed { .. }) => {
+                        let why = error.to_string();
+                        self.wait_for_right(&pending, &why).await?;
+                        refused = Some(why);
+                        continue;
+                    }
+                    done => done?,
                 }
                 passing = if self.put_off.len() > before { passing + 1 } else { 0 };
                 if passing == PATIENCE {
@@ -225,6 +248,17 @@ impl Run<'_> {
             }
             error => Err(error),
         }
+    }
+
+    /// What a right or the tariff does not allow now is no failure of this one.
+    async fn wait_for_right(&mut self, pending: &Pending, why: &str) -> Result<(), ApiError> {
+        self.put_off.push(format!("{} {}: {why}", pending.kind.keyword(), pending.main_id));
+        *self.done.entry("put off").or_default() += 1;
+        let until = self.cx.clock.now() + NOT_ALLOWED;
+        let mut conn = self.cx.conn().await?;
+        pending::postpone(&mut conn, self.key(pending), pending.version, until, why, pending.failures)
+            .await
+            .map_err(broken)
     }
 
     /// This one is tried again later, and holds nobody meanwhile.

@@ -130,7 +130,8 @@ pub(super) async fn finish(
     .bind::<Nullable<Text>, _>(error)
     .bind::<Timestamptz, _>(turn.began)
     .bind::<Bool, _>(seen)
-    .bind::<Bool, _>(turn.compares_all)
+    // What was too odd to be acted on is compared, and told, again.
+    .bind::<Bool, _>(turn.compares_all && error.is_none())
     .execute(conn)
     .await?;
     Ok(())

@@ -174,10 +174,21 @@ impl Sweep<'_> {
     /// Brings in what is mapped and no longer there.
     async fn gone(&self, kind: &str) -> Result<usize, ApiError> {
         let is_document = EntityKind::parse(kind).is_none();
-        let only_new = is_document && !self.turn.compares_all;
+        if is_document
+            && !self.turn.compares_all
+            && let Some(gone) = self.gone_of(kind, true).await?
+        {
+            return Ok(gone);
+        }
+        Ok(self.gone_of(kind, false).await?.unwrap_or_default())
+    }
+
+    /// The same of those that are new, or of all. `None`: so many of the new ones are not shown that only all of them together
+    /// tell what that means.
+    async fn gone_of(&self, kind: &str, only_new: bool) -> Result<Option<usize>, ApiError> {
         let mapped = self.mapped(&mut *self.work.conn().await?, kind, only_new).await.map_err(broken)?;
         if mapped.is_empty() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let mut missing = mapped.clone();
         // Documents only grow in number: there may be a thousand times more in the list than there are new ones.
@@ -210,6 +221,9 @@ impl Sweep<'_> {
         // Those of which a webhook told are gone for certain.
         let doubtful = ids.iter().filter(|id| !told.gone(**id)).count();
         let there = mapped.len() - known.len();
+        if only_new && doubtful * 2 > there {
+            return Ok(None);
+        }
         if is_odd(doubtful, there) {
             let text = match self.credentials.account.role {
                 Role::Main => gone_from_main(doubtful, there, kind),
@@ -226,7 +240,7 @@ impl Sweep<'_> {
             None => search.gone(kind, *id, told.gone(*id)),
         };
         let events: Vec<NewEvent> = ids.iter().map(gone).collect();
-        self.store(&mut conn, &events).await
+        self.store(&mut conn, &events).await.map(Some)
     }
 
     /// Ids of this account that have a counterpart, or that got one lately.
