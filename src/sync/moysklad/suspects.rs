@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Who was not asked for in so long is asked for together with others again.
-const LONGEST: Duration = Duration::from_secs(10 * 60);
+const LONGEST: Duration = Duration::from_secs(2 * 60);
 /// What could not be read by itself is left alone for this time, by all.
 const REST: Duration = Duration::from_secs(5);
 /// More are forgotten: then it is no single entity's fault.

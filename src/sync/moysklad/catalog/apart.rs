@@ -33,7 +33,7 @@ impl Drain<'_> {
         if let [change] = some {
             return self.fail(change.clone(), error).await;
         }
-        for (n, change) in some.iter().enumerate() {
+        for change in some {
             if let Standing::Bad(why) = self.standing(kind, change.main_id) {
                 self.put_off(change, &why).await?;
                 continue;
@@ -42,13 +42,7 @@ impl Drain<'_> {
                 Err(error) if error.is_final() || matches!(error, ApiError::Unanswered { .. }) => {
                     self.fail(change.clone(), error).await?;
                 }
-                Err(error) => {
-                    // It is an outage, and not the fault of one: when it is over they are read together again.
-                    let rest: Vec<Uuid> = some[n..].iter().map(|change| change.main_id).collect();
-                    self.cx.suspects.cleared(self.pair.main_id(), kind, &rest);
-                    return Err(error);
-                }
-                Ok(()) => {}
+                result => result?,
             }
         }
         Ok(())
