@@ -99,12 +99,11 @@ impl<'a> Compare<'a> {
                 let is_mains = archived.first().is_some_and(|best| rule == Rule::Must || far(best) == 0);
                 (is_mains.then(|| archived.remove(0)), archived)
             }
-            // What waits for a part and was never made is not to be taken for a deleted one of its code.
-            ([], [.., last])
-                if ours.fields["archived"] == true
-                    && (rule != Rule::Lacks || archived.len() > self.deleted(kind, &ours.code)) =>
-            {
-                (Some(last.clone()), archived[..archived.len() - 1].to_vec())
+            // What is archived in main need not have been made, and a deleted one of its code is not to be taken for it.
+            ([], [_, ..]) if ours.fields["archived"] == true => {
+                archived.sort_by_key(far);
+                let is_mains = far(&archived[0]) == 0 || archived.len() > self.deleted(kind, &ours.code);
+                (is_mains.then(|| archived.remove(0)), archived)
             }
             ([live], _) => (Some(live.clone()), archived),
             ([], _) => (None, archived),
