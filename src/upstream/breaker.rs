@@ -1,5 +1,8 @@
 //! The circuit of one principal: closed while calls work, open after too many failures in a row, then one probe at a
 //! time until one works.
+//!
+//! A read that is answered with a failure again and again may be the fault of what it asks for, not of the upstream: it counts
+//! once, and as a probe it keeps the circuit open for no longer than it takes to let another try.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,6 +10,8 @@ use tokio::time::Instant;
 
 /// What callers are told to wait while another call probes.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// Failed reads that are remembered.
+const MOST_READS: usize = 64;
 
 pub(super) struct Breaker {
     /// Failures in a row that open it.
@@ -18,6 +23,8 @@ pub(super) struct Breaker {
 
 struct State {
     circuit: Circuit,
+    /// Reads that have failed since one call worked: a hash of each.
+    reads: Vec<u64>,
     /// Raised with every change of the circuit, so that calls from before the change have no say after it.
     epoch: u64,
 }
@@ -34,6 +41,15 @@ impl State {
         self.epoch += 1;
     }
 
+    /// Whether this read has failed before.
+    fn knows(&mut self, read: u64) -> bool {
+        let known = self.reads.contains(&read);
+        if !known && self.reads.len() < MOST_READS {
+            self.reads.push(read);
+        }
+        known
+    }
+
     /// How long calls are refused from now, if they are.
     fn refusal(&self) -> Option<Duration> {
         match self.circuit {
@@ -48,7 +64,7 @@ impl State {
 
 impl Breaker {
     pub(super) fn new(failures: u32, pause: Duration) -> Self {
-        let state = State { circuit: Circuit::Closed { failures: 0 }, epoch: 0 };
+        let state = State { circuit: Circuit::Closed { failures: 0 }, reads: Vec::new(), epoch: 0 };
         Self { failures: failures.max(1), pause, state: Mutex::new(state) }
     }
 
@@ -88,29 +104,33 @@ impl Pass<'_> {
         if state.epoch != self.epoch {
             return;
         }
+        state.reads.clear();
         match &mut state.circuit {
             Circuit::Closed { failures } => *failures = 0,
             Circuit::Open { .. } | Circuit::Probing => state.turn(Circuit::Closed { failures: 0 }),
         }
     }
 
-    /// The upstream does not work. Gives true when this opened a closed circuit.
-    pub(super) fn failed(self) -> bool {
+    /// The upstream does not work. `read`: what was asked for, by a hash, if it was a read and there was an answer to it.
+    /// Gives true when this opened a closed circuit.
+    pub(super) fn failed(self, read: Option<u64>) -> bool {
         let mut state = self.breaker.state();
         if state.epoch != self.epoch {
             return false;
         }
-        let was_closed = match &mut state.circuit {
+        let is_known = read.is_some_and(|read| state.knows(read));
+        let (was_closed, pause) = match &mut state.circuit {
             Circuit::Closed { failures } => {
-                *failures += 1;
+                *failures += u32::from(!is_known);
                 if *failures < self.breaker.failures {
                     return false;
                 }
-                true
+                (true, self.breaker.pause)
             }
-            Circuit::Open { .. } | Circuit::Probing => false,
+            Circuit::Open { .. } | Circuit::Probing if is_known => (false, PROBE_WAIT),
+            Circuit::Open { .. } | Circuit::Probing => (false, self.breaker.pause),
         };
-        state.turn(Circuit::Open { until: Instant::now() + self.breaker.pause });
+        state.turn(Circuit::Open { until: Instant::now() + pause });
         was_closed
     }
 }
@@ -132,7 +152,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(30);
 
     fn fail(breaker: &Breaker, times: u32) -> bool {
-        (0..times).any(|_| breaker.enter().ok().unwrap().failed())
+        (0..times).any(|_| breaker.enter().ok().unwrap().failed(None))
     }
 
     fn opened() -> Breaker {
@@ -166,12 +186,38 @@ mod tests {
         tokio::time::sleep(PAUSE).await;
         let probe = breaker.enter().ok().unwrap();
         assert_eq!(breaker.enter().err(), Some(PROBE_WAIT));
-        assert!(!probe.failed(), "it was open before");
+        assert!(!probe.failed(None), "it was open before");
         assert_eq!(breaker.check(), Err(PAUSE), "open again for a whole pause");
         tokio::time::sleep(PAUSE).await;
         breaker.enter().ok().unwrap().succeeded();
         let (one, two) = (breaker.enter(), breaker.enter());
         assert!(one.is_ok() && two.is_ok(), "closed: any number of calls");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_read_that_fails_again_and_again_does_not_open_it() {
+        let breaker = Breaker::new(3, PAUSE);
+        let read = |read: u64| breaker.enter().ok().unwrap().failed(Some(read));
+        assert!((0..10).all(|_| !read(1)));
+        assert!(!read(2));
+        breaker.enter().ok().unwrap().succeeded();
+        assert!(!read(1) && !read(2), "a success starts the count again");
+        assert!(read(3), "the third of them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_known_to_fail_makes_room_for_another_soon() {
+        let breaker = opened();
+        let probe = |read: u64| breaker.enter().ok().unwrap().failed(Some(read));
+        tokio::time::sleep(PAUSE).await;
+        assert!(!probe(1));
+        assert_eq!(breaker.check(), Err(PAUSE), "nothing was known of this one");
+        tokio::time::sleep(PAUSE).await;
+        assert!(!probe(1));
+        assert_eq!(breaker.check(), Err(PROBE_WAIT));
+        tokio::time::sleep(PROBE_WAIT).await;
+        assert!(!probe(2));
+        assert_eq!(breaker.check(), Err(PAUSE));
     }
 
     #[tokio::test(start_paused = true)]
@@ -191,7 +237,7 @@ mod tests {
         let probe = breaker.enter().ok().unwrap();
         let [one, two] = early;
         one.succeeded();
-        assert!(!two.failed());
+        assert!(!two.failed(None));
         assert_eq!(breaker.check(), Err(PROBE_WAIT), "still probing");
         probe.succeeded();
         assert_eq!(breaker.check(), Ok(()));

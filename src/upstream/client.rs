@@ -11,6 +11,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Request};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,7 +40,8 @@ pub struct Policy {
     pub urgent_slots: usize,
     /// How long a call may wait for its turn before it gives up with [`UpstreamError::RateLimited`].
     pub max_wait: Duration,
-    /// Failures in a row that open the circuit of a principal.
+    /// Failures in a row that open the circuit of a principal. A read that is answered with a 5xx counts once, however often it
+    /// is repeated: what it asks for may be the reason.
     pub breaker_failures: u32,
     /// How long an open circuit refuses calls.
     pub breaker_pause: Duration,
@@ -182,6 +184,11 @@ impl Upstream {
         (why == Held::WritesOfOne).then_some(wait)
     }
 
+    /// How long the circuit of this principal refuses calls from now on; zero while it is closed.
+    pub fn closed_for(&self, principal: &str) -> Duration {
+        self.0.principals.get(principal).refused_for()
+    }
+
     /// How many PUTs of this path, and of parts of it, may go out within the next moments; more would be held.
     pub fn puts_left(&self, principal: &str, path: &str) -> u32 {
         self.0.principals.get(principal).guard.writes_left(path)
@@ -199,6 +206,7 @@ impl Shared {
         tries: &Tries,
     ) -> Result<Answer, Lost> {
         let sent = Instant::now();
+        let read = (request.method() == Method::GET).then(|| hash(request.url()));
         if let Some(held) = admission.last_before {
             self.tell_held(principal, route, held);
         }
@@ -210,9 +218,9 @@ impl Shared {
         match &result {
             // They say nothing about the upstream's health.
             Ok(Answer { status: 408 | 429, .. }) => {}
-            Ok(Answer { status: 500.., .. })
-            | Err(Lost::Connect | Lost::Timeout | Lost::Connection | Lost::Broken) => {
-                if admission.pass.failed() {
+            answer @ (Ok(Answer { status: 500.., .. })
+            | Err(Lost::Connect | Lost::Timeout | Lost::Connection | Lost::Broken)) => {
+                if admission.pass.failed(read.filter(|_| answer.is_ok())) {
                     let pause_s = self.policy.breaker_pause.as_secs();
                     tracing::warn!(upstream = self.name, route, pause_s, "circuit opened for a principal");
                 }
@@ -282,6 +290,12 @@ impl Shared {
         metrics::counter!("upstream_requests_total", "upstream" => upstream, "status" => status).increment(1);
         metrics::histogram!("upstream_request_duration_seconds", "upstream" => upstream).record(took);
     }
+}
+
+fn hash(url: &Url) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.as_str().hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Refusal {

@@ -96,6 +96,11 @@ impl Principal {
         Ok(Admission { pass, last_before, _slot: slot })
     }
 
+    /// How long the circuit refuses calls from now on.
+    pub(super) fn refused_for(&self) -> Duration {
+        self.breaker.check().err().unwrap_or_default()
+    }
+
     fn check_open(&self, call: &Call) -> Result<(), Refusal> {
         if self.is_shut.load(Ordering::Relaxed) {
             return Err(Refusal::Limited(BUSY_WAIT));

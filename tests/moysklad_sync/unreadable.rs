@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A circuit that opens meanwhile stays open for half a minute.
+/// A circuit that opens stays open for half a minute, and one call then shows whether it closes.
 const LONG: Duration = Duration::from_secs(120);
 const BROKEN: Fault = Fault::Status(500, 1);
 
@@ -46,6 +46,38 @@ async fn one_of_main_keeps_no_other_waiting_and_is_named() {
     sim.no_trouble(*main);
     wait::until("the one to come by itself", LONG, || async {
         (is_anew(*kazan, 1) && is_anew(*omsk, 1)).then_some(())
+    })
+    .await;
+}
+
+/// So many that the circuit opens for sure, and what shows that main works must not be one of them again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_of_main_keep_no_other_waiting() {
+    let franchise = Franchise::start_with(&[("WORKER_BACKOFF_SECONDS", "1")]).await;
+    hook_all(&franchise);
+    let Franchise { sim, main, children: [kazan, omsk], .. } = &franchise;
+    let bodies: Vec<Value> = (0..9).map(kettle).collect();
+    let ids = sim.person(*main).create_many("product", &bodies).unwrap();
+    franchise.settle().await;
+    for id in &ids[1..8] {
+        sim.trouble(*main, Method::GET, &id.to_string(), BROKEN);
+    }
+    for id in &ids {
+        sim.edit(*main, *id, json!({"description": "Anew"}));
+    }
+    sim.create_in(*main, "service", json!({"name": "Repair", "externalCode": "repair"}));
+    let is_anew =
+        |child, n: usize| sim.by_external_code(child, &format!("kettle-{n}"))["description"] == "Anew";
+    wait::until("the others to come", LONG, || async {
+        let all = [*kazan, *omsk]
+            .into_iter()
+            .all(|child| is_anew(child, 0) && is_anew(child, 8) && sim.entities(child, "service").len() == 1);
+        all.then_some(())
+    })
+    .await;
+    sim.no_trouble(*main);
+    wait::until("the rest to come by itself", LONG, || async {
+        [*kazan, *omsk].into_iter().all(|child| (1..8).all(|n| is_anew(child, n))).then_some(())
     })
     .await;
 }

@@ -4,7 +4,8 @@ use super::{get, ok, pair, policy};
 use crate::support::faulty_server::{Act, Answer, Seen};
 use crate::support::gate::Gate;
 use crate::support::wait;
-use hookgate::upstream::{Policy, Reply, UpstreamError};
+use hookgate::upstream::{Call, Policy, Reply, UpstreamError};
+use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,11 @@ async fn sit_out() {
 
 fn fragile() -> Policy {
     Policy { breaker_failures: 3, breaker_pause: PAUSE, ..policy() }
+}
+
+/// A read of its own: the same one again would count once.
+fn thing(number: usize) -> Call {
+    Call::new(Method::GET, "GET /things/{id}", format!("/things/{number}"))
 }
 
 /// Whether the circuit refused it, and if so with a wait that makes sense.
@@ -47,14 +53,14 @@ async fn a_dead_upstream_is_called_no_more_until_a_probe_finds_it_alive() {
             },
         )
         .await;
-    for _ in 0..3 {
-        assert_eq!(upstream.call("a", get()).await.unwrap_err().status(), Some(500));
+    for number in 0..3 {
+        assert_eq!(upstream.call("a", thing(number)).await.unwrap_err().status(), Some(500));
     }
     assert!(refused(&upstream.call("a", get()).await));
     assert_eq!(server.requests(), 3, "refused without a request");
 
     sit_out().await;
-    assert_eq!(upstream.call("a", get()).await.unwrap_err().status(), Some(500), "the probe");
+    assert_eq!(upstream.call("a", thing(3)).await.unwrap_err().status(), Some(500), "the probe");
     assert!(refused(&upstream.call("a", get()).await), "the probe failed: open again at once");
     assert_eq!(server.requests(), 4);
 
@@ -134,7 +140,7 @@ async fn a_reply_that_says_nothing_about_its_health_neither_counts_nor_clears() 
         })
         .await;
         while server.requests() < 4 {
-            assert!(!refused(&upstream.call("a", get()).await), "{neutral}");
+            assert!(!refused(&upstream.call("a", thing(server.requests())).await), "{neutral}");
         }
         assert!(refused(&upstream.call("a", get()).await), "{neutral}: it was the third failure");
     }
@@ -143,7 +149,21 @@ async fn a_reply_that_says_nothing_about_its_health_neither_counts_nor_clears() 
 #[tokio::test]
 async fn the_tries_of_one_call_stop_when_they_open_it() {
     let (server, upstream) = pair(Policy { tries: 10, ..fragile() }, |_| Answer::status(500).into()).await;
-    let error = upstream.call("a", get()).await.unwrap_err();
+    let put = Call::new(Method::PUT, "PUT /things/{id}", "/things/1");
+    let error = upstream.call("a", put).await.unwrap_err();
     assert_eq!(error.status(), Some(500), "what went wrong, not that nothing more is tried");
     assert!((3..10).contains(&server.requests()), "{}", server.requests());
+}
+
+#[tokio::test]
+async fn one_thing_that_cannot_be_read_does_not_keep_the_others_from_being_read() {
+    let (server, upstream) = pair(Policy { tries: 3, ..fragile() }, |seen| {
+        if seen.target.ends_with("/things/1") { Answer::status(500).into() } else { ok() }
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(upstream.call("a", get()).await.unwrap_err().status(), Some(500));
+    }
+    upstream.call("a", thing(2)).await.unwrap();
+    assert_eq!(server.requests(), 10);
 }

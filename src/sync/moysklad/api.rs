@@ -265,6 +265,11 @@ impl AccountApi {
         self.gateway.upstream.holds_put(&self.id.to_string(), path)
     }
 
+    /// How long this account may not be called, because nothing answered lately.
+    pub(super) fn closed_for(&self) -> Duration {
+        self.gateway.upstream.closed_for(&self.id.to_string())
+    }
+
     /// Creates an entity. A `syncId` in the body makes it safe to send again after a lost reply.
     pub(super) async fn create(
         &self,

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 /// Who was not asked for in so long is asked for together with others again.
 const LONGEST: Duration = Duration::from_secs(2 * 60);
-/// What could not be read by itself is left alone for this time, by all.
+/// What could not be read by itself is left alone for this time, by all, counted from when main may be called again: the one
+/// call that shows whether main works must not be spent on what is known to fail.
 const REST: Duration = Duration::from_secs(5);
 /// More are forgotten: then it is no single entity's fault.
 const MOST: usize = 10_000;
@@ -24,17 +25,24 @@ type Place = (Uuid, EntityKind, Uuid);
 
 struct Suspicion {
     since: Instant,
-    /// When it could not be read by itself, and how it failed.
-    alone: Option<(Instant, String)>,
+    /// It could not be read by itself.
+    alone: Option<Alone>,
+}
+
+struct Alone {
+    rests_until: Instant,
+    why: String,
 }
 
 /// How one is to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// Together with others.
     Free,
     /// By itself.
     Suspect,
+    /// By itself, after all others: it has failed so.
+    Culprit,
     /// Not now: it has just failed so.
     Bad(String),
 }
@@ -42,16 +50,19 @@ pub(super) enum Standing {
 impl Suspects {
     pub(super) fn standing(&self, main: Uuid, kind: EntityKind, id: Uuid) -> Standing {
         match self.all().get(&(main, kind, id)) {
-            Some(Suspicion { alone: Some((at, why)), .. }) if at.elapsed() < REST => {
-                Standing::Bad(why.clone())
+            Some(Suspicion { alone: Some(alone), .. }) if Instant::now() < alone.rests_until => {
+                Standing::Bad(alone.why.clone())
             }
-            Some(suspicion) if suspicion.since.elapsed() < LONGEST => Standing::Suspect,
+            Some(Suspicion { since, alone }) if since.elapsed() < LONGEST => match alone {
+                Some(_) => Standing::Culprit,
+                None => Standing::Suspect,
+            },
             _ => Standing::Free,
         }
     }
 
-    /// Nothing answered when these were read.
-    pub(super) fn failed(&self, main: Uuid, kind: EntityKind, ids: &[Uuid], why: &str) {
+    /// Nothing answered when these were read, and main may not be called for so long now.
+    pub(super) fn failed(&self, main: Uuid, kind: EntityKind, ids: &[Uuid], why: &str, closed: Duration) {
         let now = Instant::now();
         let mut all = self.all();
         all.retain(|_, suspicion| suspicion.since.elapsed() < LONGEST);
@@ -61,7 +72,8 @@ impl Suspects {
         for id in ids {
             let suspicion = all.entry((main, kind, *id)).or_insert(Suspicion { since: now, alone: None });
             if ids.len() == 1 {
-                *suspicion = Suspicion { since: now, alone: Some((now, why.to_owned())) };
+                let alone = Alone { rests_until: now + closed + REST, why: why.to_owned() };
+                *suspicion = Suspicion { since: now, alone: Some(alone) };
             }
         }
     }
@@ -89,13 +101,36 @@ mod tests {
         let (main, ids) = (Uuid::from_u128(1), [2, 3, 4].map(Uuid::from_u128));
         let standing = |id: Uuid| suspects.standing(main, EntityKind::Product, id);
         assert_eq!(standing(ids[0]), Standing::Free);
-        suspects.failed(main, EntityKind::Product, &ids, "together");
+        suspects.failed(main, EntityKind::Product, &ids, "together", Duration::ZERO);
         assert_eq!(ids.map(standing), [Standing::Suspect, Standing::Suspect, Standing::Suspect]);
         assert_eq!(suspects.standing(main, EntityKind::Service, ids[0]), Standing::Free);
         suspects.cleared(main, EntityKind::Product, &ids[..1]);
-        suspects.failed(main, EntityKind::Product, &ids[1..2], "alone");
+        suspects.failed(main, EntityKind::Product, &ids[1..2], "alone", Duration::ZERO);
         let bad = Standing::Bad("alone".to_owned());
         assert_eq!(ids.map(standing), [Standing::Free, bad, Standing::Suspect]);
+    }
+
+    #[test]
+    fn what_failed_alone_rests_until_main_may_be_called_and_is_then_the_last() {
+        let suspects = Suspects::default();
+        let (main, ids) = (Uuid::from_u128(1), [2, 3].map(Uuid::from_u128));
+        let standing = |id: Uuid| suspects.standing(main, EntityKind::Product, id);
+        let earlier = |by: Duration| {
+            for suspicion in suspects.all().values_mut() {
+                suspicion.since -= by;
+                if let Some(alone) = &mut suspicion.alone {
+                    alone.rests_until -= by;
+                }
+            }
+        };
+        let closed = Duration::from_secs(30);
+        suspects.failed(main, EntityKind::Product, &ids, "together", closed);
+        suspects.failed(main, EntityKind::Product, &ids[..1], "alone", closed);
+        earlier(closed + Duration::from_secs(1));
+        assert_eq!(ids.map(standing), [Standing::Bad("alone".to_owned()), Standing::Suspect]);
+        earlier(REST);
+        assert_eq!(ids.map(standing), [Standing::Culprit, Standing::Suspect]);
+        assert!(Standing::Suspect < Standing::Culprit, "they are taken in this order");
     }
 
     #[test]
@@ -103,7 +138,7 @@ mod tests {
         let suspects = Suspects::default();
         let ids: Vec<Uuid> = (0..=MOST as u128).map(Uuid::from_u128).collect();
         for some in ids.chunks(100) {
-            suspects.failed(Uuid::nil(), EntityKind::Product, some, "outage");
+            suspects.failed(Uuid::nil(), EntityKind::Product, some, "outage", Duration::ZERO);
         }
         assert!(suspects.all().len() <= MOST);
     }

@@ -10,13 +10,20 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 impl Drain<'_> {
-    /// Which of these are read together: those that failed before behind the others, suspects by themselves.
-    pub(super) fn together(&self, kind: EntityKind, changes: Vec<Change>) -> Vec<Vec<Change>> {
-        let is_free = |change: &Change| self.standing(kind, change.main_id) == Standing::Free;
-        let (free, suspects): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_free);
-        let (first, again): (Vec<_>, Vec<_>) = free.into_iter().partition(|change| change.tries == 0);
-        let chunks = first.chunks(AT_ONCE).chain(again.chunks(AT_ONCE)).map(<[Change]>::to_vec);
-        chunks.chain(suspects.into_iter().map(|change| vec![change])).collect()
+    /// Those that may be read with others, and the suspects of all types, which come after everything else: what is known to
+    /// fail opens the circuit, and holds up whatever stands behind it.
+    pub(super) fn apart(&self, changes: Vec<Change>) -> (Vec<Change>, Vec<Change>) {
+        let standing = |change: &Change| self.standing(change.kind, change.main_id);
+        let (free, mut suspects): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| standing(change) == Standing::Free);
+        suspects.sort_by_cached_key(|change| (standing(change), change.kind));
+        (free, suspects)
+    }
+
+    /// Which of these are read together: those that failed before behind the others.
+    pub(super) fn together(&self, changes: Vec<Change>) -> Vec<Vec<Change>> {
+        let (first, again): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.tries == 0);
+        first.chunks(AT_ONCE).chain(again.chunks(AT_ONCE)).map(<[Change]>::to_vec).collect()
     }
 
     pub(super) fn standing(&self, kind: EntityKind, id: Uuid) -> Standing {
@@ -68,7 +75,9 @@ impl Drain<'_> {
         let entities = self.read(kind, ids).await;
         match &entities {
             Ok(_) => suspects.cleared(main, kind, ids),
-            Err(ApiError::Unanswered { text, .. }) => suspects.failed(main, kind, ids, text),
+            Err(ApiError::Unanswered { text, .. }) => {
+                suspects.failed(main, kind, ids, text, self.main.closed_for());
+            }
             Err(_) => {}
         }
         entities

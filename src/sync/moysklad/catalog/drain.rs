@@ -133,31 +133,36 @@ fn task_for_the_rest(main: Uuid, child: Uuid, delay: Duration, cx: &Work) -> tas
 
 impl Drain<'_> {
     async fn all(&mut self, due: Vec<Change>) -> Result<(), ApiError> {
+        let (free, suspects) = self.apart(due);
         for kind in EntityKind::ALL {
-            let of_kind: Vec<Change> = due.iter().filter(|change| change.kind == kind).cloned().collect();
-            for some in self.together(kind, of_kind) {
-                if let [one] = &*some
-                    && let Standing::Bad(why) = self.standing(kind, one.main_id)
-                {
-                    self.put_off(one, &why).await?;
-                    continue;
-                }
+            let of_kind: Vec<Change> = free.iter().filter(|change| change.kind == kind).cloned().collect();
+            for some in self.together(of_kind) {
                 if self.is_refused(kind) {
                     break;
                 }
-                let done = match self.process(kind, some.clone()).await {
-                    Err(error) if self.may_be_of_one(&error, &some) => {
-                        self.one_by_one(kind, &some, error).await
-                    }
-                    done => done,
-                };
-                match done {
-                    Err(error @ ApiError::NotAllowed { .. }) => self.refuse(kind, &error).await?,
-                    done => done?,
-                }
+                self.bring(kind, some).await?;
+            }
+        }
+        for one in suspects {
+            match self.standing(one.kind, one.main_id) {
+                Standing::Bad(why) => self.put_off(&one, &why).await?,
+                _ if self.is_refused(one.kind) => {}
+                _ => self.bring(one.kind, vec![one]).await?,
             }
         }
         Ok(())
+    }
+
+    async fn bring(&mut self, kind: EntityKind, some: Vec<Change>) -> Result<(), ApiError> {
+        self.refused_new = false;
+        let done = match self.process(kind, some.clone()).await {
+            Err(error) if self.may_be_of_one(&error, &some) => self.one_by_one(kind, &some, error).await,
+            done => done,
+        };
+        match done {
+            Err(error @ ApiError::NotAllowed { .. }) => self.refuse(kind, &error).await,
+            done => done,
+        }
     }
 
     /// Brings these to the child. An error is one that concerns all of them; what is wrong with one is noted with it.

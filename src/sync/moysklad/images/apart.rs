@@ -26,7 +26,8 @@ impl Run<'_> {
         match list::read(&self.main, kind, &ids).await {
             Ok(mut lists) => Ok(ids.into_iter().map(|id| (id, lists.remove(&id))).collect()),
             Err(ApiError::Unanswered { text, .. }) => {
-                self.cx.image_suspects.failed(self.pair.main_id(), kind, &ids, &text);
+                let closed = self.main.closed_for();
+                self.cx.image_suspects.failed(self.pair.main_id(), kind, &ids, &text, closed);
                 Ok(HashMap::new())
             }
             Err(error) if error.is_final() => Ok(HashMap::new()),
@@ -44,7 +45,7 @@ impl Run<'_> {
             }
             Err(error) => {
                 if let ApiError::Unanswered { text, .. } = &error {
-                    suspects.failed(main, kind, &ids, text);
+                    suspects.failed(main, kind, &ids, text, self.main.closed_for());
                 }
                 Err(error)
             }

@@ -112,7 +112,8 @@ impl Run<'_> {
         let mut passing = 0;
         for (kind, some) in kinds {
             let standing = |pending: &Pending| self.standing(pending) == Standing::Free;
-            let (together, apart): (Vec<_>, Vec<_>) = some.into_iter().partition(standing);
+            let (together, mut apart): (Vec<_>, Vec<_>) = some.into_iter().partition(standing);
+            apart.sort_by_key(|pending| self.standing(pending));
             let mut lists = match self.lists(kind, &together).await {
                 Err(error @ ApiError::NotAllowed { .. }) => {
                     for pending in together.iter().chain(&apart) {
