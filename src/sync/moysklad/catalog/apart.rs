@@ -9,6 +9,12 @@ use serde_json::Value;
 use std::collections::HashMap;
 use uuid::Uuid;
 
+/// Which of these are read together: those that failed before behind the others.
+pub(super) fn together(changes: Vec<Change>) -> Vec<Vec<Change>> {
+    let (first, again): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.tries == 0);
+    first.chunks(AT_ONCE).chain(again.chunks(AT_ONCE)).map(<[Change]>::to_vec).collect()
+}
+
 impl Drain<'_> {
     /// Those that may be read with others, and the suspects of all types, which come after everything else: what is known to
     /// fail opens the circuit, and holds up whatever stands behind it.
@@ -18,12 +24,6 @@ impl Drain<'_> {
             changes.into_iter().partition(|change| standing(change) == Standing::Free);
         suspects.sort_by_cached_key(|change| (standing(change), change.kind));
         (free, suspects)
-    }
-
-    /// Which of these are read together: those that failed before behind the others.
-    pub(super) fn together(&self, changes: Vec<Change>) -> Vec<Vec<Change>> {
-        let (first, again): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.tries == 0);
-        first.chunks(AT_ONCE).chain(again.chunks(AT_ONCE)).map(<[Change]>::to_vec).collect()
     }
 
     pub(super) fn standing(&self, kind: EntityKind, id: Uuid) -> Standing {

@@ -3,6 +3,7 @@
 //! Safe to run twice and to be cut off anywhere: it starts from what main says now; what is there already is not
 //! written again; a create that was cut off is found by its `syncId`; a change is removed when the child has it.
 
+use super::apart::together;
 use super::changes::{self, Change};
 use super::dependencies::Obstacle;
 use super::report::Report;
@@ -136,7 +137,7 @@ impl Drain<'_> {
         let (free, suspects) = self.apart(due);
         for kind in EntityKind::ALL {
             let of_kind: Vec<Change> = free.iter().filter(|change| change.kind == kind).cloned().collect();
-            for some in self.together(of_kind) {
+            for some in together(of_kind) {
                 if self.is_refused(kind) {
                     break;
                 }
