@@ -1,6 +1,6 @@
 //! What an error of MoySklad's API means for the work, by its code and status.
 
-use super::WINDOW;
+use super::limits::WINDOW;
 use crate::queue::HandlerError;
 use crate::sync::tasks::BLOCKED;
 use crate::upstream::{Told, UpstreamError};
