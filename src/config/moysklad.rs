@@ -1,6 +1,7 @@
 //! MoySklad's API: where it is, and what it allows one account and token (facts/moysklad.md 4.1).
 
-use super::{ConfigError, Source, positive, secrets, url};
+use super::values::{positive, secrets, url};
+use super::{ConfigError, Source};
 use secrecy::SecretString;
 use url::Url;
 

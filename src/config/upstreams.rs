@@ -1,6 +1,7 @@
 //! APIs that only some events need to be looked up at: PayPal, Twilio, SNS.
 
-use super::{ConfigError, Source, minutes, positive, seconds, secret, secrets, url};
+use super::values::{minutes, positive, seconds, secret, secrets, url};
+use super::{ConfigError, Source};
 use secrecy::SecretString;
 use std::path::PathBuf;
 use url::Url;
