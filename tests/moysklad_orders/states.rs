@@ -1,7 +1,10 @@
 //! States: there and back, without an echo.
 
+use super::waiting::{listed, switch};
 use super::{Shop, id};
+use crate::support::wait;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 pub async fn ordered(settings: impl FnOnce(&mut Value)) -> (Shop, Uuid) {
@@ -35,6 +38,21 @@ async fn a_state_goes_over_by_its_name_and_comes_back_if_that_is_wanted() {
     assert_eq!(shop.state(shop.child, order), "Отменен");
     assert_eq!(shop.sim.writes(shop.main).len(), writes.0, "the way back has no way forth");
     assert_eq!(shop.sim.writes(shop.child).len(), writes.1 + 1);
+}
+
+#[tokio::test]
+async fn a_state_waits_for_a_child_that_is_switched_off() {
+    let (shop, order) = ordered(|settings| settings["status_back"] = true.into()).await;
+    switch(&shop, shop.child, "inactive").await;
+    shop.set_state(shop.main, id(&shop.order()), "Отменен");
+    wait::until("the state to wait", Duration::from_secs(20), || async {
+        listed(&shop, "blocked").await.into_iter().find(|task| task["operation"] == "status_back")
+    })
+    .await;
+    assert_eq!(shop.state(shop.child, order), "Новый");
+    switch(&shop, shop.child, "active").await;
+    shop.settle().await;
+    assert_eq!(shop.state(shop.child, order), "Отменен");
 }
 
 #[tokio::test]

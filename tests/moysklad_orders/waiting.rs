@@ -12,7 +12,7 @@ fn order(shop: &Shop, product: Uuid) -> Uuid {
     shop.create("customerorder", shop.document(lines, json!({})))
 }
 
-async fn listed(shop: &Shop, status: &str) -> Vec<Value> {
+pub async fn listed(shop: &Shop, status: &str) -> Vec<Value> {
     let page = shop.gateway.admin_get(&format!("/api/v1/sync-queue?status={status}")).await;
     page["items"].as_array().unwrap().clone()
 }
@@ -49,7 +49,7 @@ async fn an_order_for_goods_that_main_has_deleted_is_held_until_main_has_them_ag
 }
 
 /// An operator switches an account on or off.
-async fn switch(shop: &Shop, account: Uuid, status: &str) {
+pub async fn switch(shop: &Shop, account: Uuid, status: &str) {
     let (done, text) = shop.run(&["accounts", "settings", &account.to_string(), "--status", status]);
     assert!(done, "{text}");
 }

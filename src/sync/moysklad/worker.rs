@@ -77,8 +77,8 @@ impl SyncTasks {
         for side in [&child, &main] {
             match side.account.status {
                 Status::Active => {}
-                // Nobody would ever tell again what the child has sold.
-                Status::Inactive if orders::carries(task) => {
+                // Nobody would ever tell again what the child has sold, or what became of it.
+                Status::Inactive if orders::takes(task) => {
                     return Err(switched_off(side.account.account_id));
                 }
                 Status::Inactive => {
