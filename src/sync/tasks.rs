@@ -151,6 +151,13 @@ pub async fn enqueue_gathering(conn: &mut AsyncPgConnection, tasks: &[NewTask]) 
     Ok(())
 }
 
+/// Says why the task with this key waits ([`HELD`], [`BLOCKED`]), if it has not begun.
+pub async fn explain(conn: &mut AsyncPgConnection, dedupe_key: &str, why: &str) -> QueryResult<()> {
+    let waiting = dsl::sync_queue.filter(dsl::dedupe_key.eq(dedupe_key).and(dsl::status.eq("received")));
+    diesel::update(waiting).set(dsl::last_error.eq(why)).execute(conn).await?;
+    Ok(())
+}
+
 fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -33,7 +33,8 @@ async fn two_that_fight_over_a_state_are_parted_by_the_breaker_and_other_orders_
     );
     assert!(gateway.log().contains("own writes to this entity come back as webhooks"));
     let after = writes();
-    assert!(after.0 - before.0 <= 4 && after.1 - before.1 <= 3, "{before:?} {after:?}");
+    // Two that trip a breaker, and what was under way until that was noticed.
+    assert!(after.0 - before.0 <= 5 && after.1 - before.1 <= 5, "{before:?} {after:?}");
 
     let (healthy, text) = shop.run(&["--json", "webhook", "health-check"]);
     assert!(
@@ -101,13 +102,15 @@ async fn a_write_is_noted_before_it_is_made_and_a_new_order_as_soon_as_it_has_an
     };
     assert_eq!(shop.count(&noted(shop.main)).await, 1, "its creation was the only write");
     assert_eq!(shop.sim.writes(shop.main).len(), 1);
-    shop.sim.latency(shop.child, Duration::from_secs(2));
+    shop.sim.latency(shop.child, Duration::from_secs(20));
     shop.set_state(shop.main, id(&shop.order()), "Подтвержден");
     wait::until("the write to be noted", Duration::from_secs(20), || async {
         (shop.count(&noted(shop.child)).await == 1).then_some(())
     })
     .await;
     assert_eq!(shop.state(shop.child, order), "Новый", "it is still on its way");
+    // What is under way takes its time nevertheless.
+    shop.sim.latency(shop.child, Duration::ZERO);
     shop.settle().await;
     assert_eq!(shop.state(shop.child, order), "Подтвержден");
     assert_eq!(

@@ -29,6 +29,43 @@ async fn main_when(shop: &Shop, what: &str, probe: impl Fn(&[Value]) -> bool) {
     shop.sim.entities_when(what, shop.main, "customerorder", probe).await;
 }
 
+/// No sweep begins from now on, and none is under way.
+async fn pause_sweeps(shop: &Shop) {
+    let jobs = async |which: &str| {
+        let which =
+            format!("SELECT count(*) AS rows FROM moysklad_sweeps WHERE job = 'reconcile' AND {which}");
+        shop.count(&which).await
+    };
+    wait::until("both accounts to be on the list", Duration::from_secs(60), || async {
+        (jobs("true").await == 2).then_some(())
+    })
+    .await;
+    // Again and again: one that ends meanwhile says itself when it is due.
+    wait::until("the sweeps under way to end", Duration::from_secs(60), || async {
+        let later = "UPDATE moysklad_sweeps SET due_at = now() + interval '1 hour' WHERE job = 'reconcile'";
+        shop.execute(later).await;
+        (jobs("(lease_owner IS NOT NULL OR due_at < now() + interval '30 minutes')").await == 0).then_some(())
+    })
+    .await;
+}
+
+async fn resume_sweeps(shop: &Shop) {
+    shop.execute("UPDATE moysklad_sweeps SET due_at = now() WHERE job = 'reconcile'").await;
+}
+
+/// Returns after each account was swept twice more: a first one may be under way.
+async fn swept_twice(shop: &Shop) {
+    let sweeps = || {
+        let log = shop.gateway.log();
+        [shop.main, shop.child].map(|account| log.matches(&format!("swept account={account}")).count())
+    };
+    let seen = sweeps();
+    wait::until("each account to be swept twice", Duration::from_secs(60), || async {
+        sweeps().iter().zip(seen).all(|(now, seen)| *now >= seen + 2).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_of_an_outage_are_found_and_so_are_edits_deletes_and_mains_states() {
     let mut shop = shop().await;
@@ -96,16 +133,10 @@ async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
     // If most of the new ones were gone, all would be compared at once.
     let others = [order(&shop, tea, 3), order(&shop, tea, 4)];
     shop.settle().await;
-    let sweeps = async |more: usize| {
-        let now = || shop.gateway.log().matches("swept").count();
-        let seen = now();
-        crate::support::wait::until("more sweeps", Duration::from_secs(60), || async {
-            (now() >= seen + more).then_some(())
-        })
-        .await;
-    };
-    // Two accounts, and the first of these may have begun before.
-    sweeps(4).await;
+    // The first may have begun before.
+    swept_twice(&shop).await;
+    // One that has begun must not take for new what is old by its end.
+    pause_sweeps(&shop).await;
     shop.execute(&format!(
         "UPDATE moysklad_mappings SET created_at = now() - interval '4 days' WHERE child_id = '{old}'"
     ))
@@ -114,12 +145,13 @@ async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
     for order in [old, new] {
         shop.sim.person(shop.child).delete("customerorder", order).unwrap();
     }
+    resume_sweeps(&shop).await;
     let counts = |sum: f64| {
         move |orders: &[Value]| orders.iter().any(|one| one["sum"] == json!(sum) && one["applicable"] == true)
     };
     let (old_counts, new_counts) = (counts(100.0), counts(200.0));
     main_when(&shop, "the new one to go", |orders| !new_counts(orders)).await;
-    sweeps(4).await;
+    swept_twice(&shop).await;
     assert!(old_counts(&shop.orders()), "its day is not over");
     shop.execute("UPDATE moysklad_sweeps SET compared_at = now() - interval '25 hours'").await;
     main_when(&shop, "the old one to go", |orders| !old_counts(orders)).await;
@@ -137,7 +169,7 @@ async fn old_documents_are_compared_once_a_day_and_new_ones_at_every_sweep() {
     ))
     .await;
     // Each account is swept once more, so that all has been compared.
-    sweeps(4).await;
+    swept_twice(&shop).await;
     for orders in [&many[..], &others] {
         shop.sim.person(shop.child).delete_many("customerorder", orders).unwrap();
     }
@@ -174,24 +206,7 @@ async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
     let shop = shop().await;
     let (_, tea) = shop.product("Tea").await;
     // No sweep shall find anything before its webhook has told of it.
-    let swept = async |more: &str| {
-        shop.count(&format!(
-            "SELECT count(*) AS rows FROM moysklad_sweeps WHERE job = 'reconcile' AND {more}"
-        ))
-        .await
-    };
-    wait::until("both accounts to be on the list", Duration::from_secs(60), || async {
-        (swept("true").await == 2).then_some(())
-    })
-    .await;
-    let due = async |when: &str| {
-        shop.execute(&format!("UPDATE moysklad_sweeps SET due_at = {when} WHERE job = 'reconcile'")).await;
-    };
-    due("now() + interval '1 hour'").await;
-    wait::until("the sweeps under way to end", Duration::from_secs(60), || async {
-        (swept("lease_owner IS NOT NULL").await == 0).then_some(())
-    })
-    .await;
+    pause_sweeps(&shop).await;
     let order = order(&shop, tea, 1);
     shop.settle().await;
     shop.set_state(shop.child, order, "Подтвержден");
@@ -199,13 +214,8 @@ async fn what_webhooks_told_of_is_not_told_again_by_sweeps() {
     shop.settle().await;
     shop.sim.edit_in(shop.main, "product", product, json!({"name": "Strong coffee"}));
     shop.settle().await;
-    let sweeps = || shop.gateway.log().matches("swept").count();
-    let seen = sweeps();
-    due("now()").await;
-    wait::until("each account to be swept twice", Duration::from_secs(30), || async {
-        (sweeps() >= seen + 4).then_some(())
-    })
-    .await;
+    resume_sweeps(&shop).await;
+    swept_twice(&shop).await;
     shop.settle().await;
     let found = shop.count("SELECT count(*) AS rows FROM webhook_events WHERE event_id LIKE 'sweep:%'").await;
     assert!(found >= 2, "sweeps look at everything once more");

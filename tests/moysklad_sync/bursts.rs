@@ -30,9 +30,13 @@ async fn a_task_that_waits_already_is_not_written_again_by_each_event() {
     let franchise = Franchise::start().await;
     let Franchise { gateway, sim, main, children: [kazan, _] } = &franchise;
     // Its first task is at work for long, so that the next one waits behind it.
-    sim.latency(*kazan, Duration::from_secs(5));
+    sim.latency(*kazan, Duration::from_secs(15));
     sim.create(*main, kettle(0));
-    franchise.task_when("the task to run", *kazan, |task| task["status"] == "processing").await;
+    // Not as soon as it is claimed: until it has begun, it takes what comes.
+    wait::until("the task to ask for something", Duration::from_secs(20), || async {
+        (sim.in_flight(*kazan) > 0).then_some(())
+    })
+    .await;
     let mut conn = gateway.database.connect().await;
     let next = "SELECT xmin::text AS written_by, id::text AS id FROM sync_queue
          WHERE account_id = $1 AND entity_type = 'catalog' AND status = 'received'";

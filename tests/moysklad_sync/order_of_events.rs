@@ -60,9 +60,13 @@ async fn a_create_and_a_delete_that_come_at_once_leave_nothing() {
         sim.delete(*main, id);
         id
     });
-    for action in ["DELETE", "CREATE", "UPDATE"] {
-        franchise.notify(*main, id, action, action).await;
-    }
+    franchise
+        .gathered(async || {
+            for action in ["DELETE", "CREATE", "UPDATE"] {
+                franchise.notify(*main, id, action, action).await;
+            }
+        })
+        .await;
     franchise.settle().await;
     for child in children {
         assert!(sim.writes(*child).is_empty() && sim.products(*child).is_empty());

@@ -42,7 +42,8 @@ async fn a_lapsed_tariff_costs_few_calls_and_no_change_fails() {
     let Franchise { gateway, sim, main, children: [kazan, omsk] } = &franchise;
     sim.trouble(*kazan, Method::POST, "/entity/product", Fault::Status(403, 1070));
     let bodies: Vec<Value> = (0..20).map(kettle).collect();
-    sim.person(*main).create_many("product", &bodies).unwrap();
+    // For one run: each would be refused once.
+    franchise.gathered(async || sim.person(*main).create_many("product", &bodies).unwrap()).await;
     sim.products_when("the other child to have all", *omsk, |products| products.len() == 20).await;
     let task = franchise
         .task_when("the task to wait", *kazan, |task| {
@@ -69,6 +70,25 @@ async fn a_lapsed_tariff_costs_few_calls_and_no_change_fails() {
     sim.no_trouble(*kazan);
     later(&franchise).await;
     sim.products_when("all to come by themselves", *kazan, |products| products.len() == 20).await;
+}
+
+#[tokio::test]
+async fn news_of_what_may_be_written_does_not_wait_behind_what_may_not() {
+    let franchise = Franchise::start().await;
+    hook_all(&franchise);
+    let Franchise { gateway, sim, main, children: [kazan, _] } = &franchise;
+    sim.trouble(*kazan, Method::POST, "/entity/service", Fault::Status(403, 1045));
+    sim.create_in(*main, "service", json!({"name": "Repair", "externalCode": "repair"}));
+    wait::until("the service to wait", Duration::from_secs(60), || async {
+        let blocked = gateway.admin_get("/api/v1/sync-queue?status=blocked").await;
+        (blocked["items"][0]["account_id"] == kazan.to_string()).then_some(())
+    })
+    .await;
+    let writes = sim.writes(*kazan).len();
+    sim.create(*main, kettle(1));
+    // Well before the quarter of an hour is over.
+    sim.products_when("the product to come", *kazan, |products| products.len() == 1).await;
+    assert_eq!(sim.writes(*kazan).len(), writes + 1, "the service is not tried again with it");
 }
 
 #[tokio::test]

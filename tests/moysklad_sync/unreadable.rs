@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A circuit that opens stays open for half a minute, and one call then shows whether it closes.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(180);
 const BROKEN: Fault = Fault::Status(500, 1);
 
 #[tokio::test(flavor = "multi_thread")]

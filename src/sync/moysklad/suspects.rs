@@ -69,6 +69,13 @@ impl Suspects {
         if all.len() + ids.len() > MOST {
             all.clear();
         }
+        if !closed.is_zero() {
+            // None of these is to be the call that shows whether main works again.
+            let of_main = all.iter_mut().filter(|((account, ..), _)| *account == main);
+            for alone in of_main.filter_map(|(_, suspicion)| suspicion.alone.as_mut()) {
+                alone.rests_until = alone.rests_until.max(now + closed + REST);
+            }
+        }
         for id in ids {
             let suspicion = all.entry((main, kind, *id)).or_insert(Suspicion { since: now, alone: None });
             if ids.len() == 1 {
@@ -124,8 +131,8 @@ mod tests {
             }
         };
         let closed = Duration::from_secs(30);
+        suspects.failed(main, EntityKind::Product, &ids[..1], "alone", Duration::ZERO);
         suspects.failed(main, EntityKind::Product, &ids, "together", closed);
-        suspects.failed(main, EntityKind::Product, &ids[..1], "alone", closed);
         earlier(closed + Duration::from_secs(1));
         assert_eq!(ids.map(standing), [Standing::Bad("alone".to_owned()), Standing::Suspect]);
         earlier(REST);

@@ -123,7 +123,11 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
     changes::unblock(&mut conn, main, Some(child)).await.map_err(broken)?;
     if let Some(delay) = changes::next_due(&mut conn, main, child).await.map_err(broken)? {
         let next = task_for_the_rest(main, child, delay, cx);
-        tasks::enqueue_gathering(&mut conn, &[next]).await.map_err(broken)?;
+        // Not this one, put off: what is told of meanwhile may be of a type that can be written, and would stand behind it.
+        tasks::enqueue_gathering(&mut conn, std::slice::from_ref(&next)).await.map_err(broken)?;
+        if let Some(why) = drain.report.refusal() {
+            tasks::explain(&mut conn, &next.dedupe_key, why).await.map_err(broken)?;
+        }
     }
     Ok(outcome?)
 }

@@ -3,7 +3,6 @@
 use super::audit::SyncLogEntry;
 use super::changes::Change;
 use crate::queue::{HandlerError, Outcome};
-use crate::sync::moysklad::api::NOT_ALLOWED;
 use crate::sync::moysklad::settings::EntityKind;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -65,8 +64,8 @@ impl Report {
                 format!("{} of {all} failed: {named}{rest}", self.failed.len())
             }));
         }
-        if let (0, Some(reason)) = (all, self.refused.values().next()) {
-            return Err(HandlerError::Defer { after: NOT_ALLOWED, reason: reason.clone() });
+        if let Some(why) = self.refusal() {
+            return Ok(Outcome::completed(format!("nothing done, another task tries again: {why}")));
         }
         let refused: Vec<String> =
             self.refused.iter().map(|(kind, why)| format!("; {}s: {why}", kind.keyword())).collect();
@@ -80,6 +79,12 @@ impl Report {
             }
         };
         Ok(Outcome::completed(done + &refused.concat()))
+    }
+
+    /// Why nothing at all could be done of what somebody told of, if that is for want of a right.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        let first = self.refused.values().next()?;
+        self.total.is_empty().then_some(first)
     }
 
     fn of_kind(&self, kind: EntityKind, count: usize) -> String {

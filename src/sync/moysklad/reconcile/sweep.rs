@@ -217,7 +217,12 @@ impl Sweep<'_> {
             None => known(&mut conn, &search, kind, &ids).await,
         };
         let known = known.map_err(broken)?;
-        let ids: Vec<Uuid> = ids.into_iter().filter(|id| !known.contains(id)).collect();
+        let mut ids: Vec<Uuid> = ids.into_iter().filter(|id| !known.contains(id)).collect();
+        if main.is_some() && !ids.is_empty() {
+            // A task that has ended meanwhile may have been about just this.
+            let still = self.mapped(&mut conn, kind, only_new).await.map_err(broken)?;
+            ids.retain(|id| still.contains(id));
+        }
         // Those of which a webhook told are gone for certain.
         let doubtful = ids.iter().filter(|id| !told.gone(**id)).count();
         let there = mapped.len() - known.len();
