@@ -2,6 +2,7 @@
 
 use super::states::ordered;
 use super::{Shop, hook_url, id, rows};
+use crate::support::moysklad::Weather;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -140,5 +141,21 @@ async fn the_childs_later_state_is_not_undone_by_an_older_one_of_main() {
 async fn a_state_that_both_chose_is_undone_in_neither() {
     let states = json!({"Доставлен": "Доставлен", "Подтвержден": "Доставлен"});
     let (shop, order, copy) = both_change(states, child_confirms, main_delivers).await;
+    assert_eq!((shop.state(shop.main, copy), shop.state(shop.child, order)), ("Доставлен", "Подтвержден"));
+}
+
+#[tokio::test]
+async fn a_state_that_both_chose_is_not_undone_by_mains_either_that_is_heard_of_first() {
+    let (shop, order) = ordered(|settings| {
+        settings["status_back"] = true.into();
+        settings["states"] = json!({"Доставлен": "Доставлен", "Подтвержден": "Доставлен"});
+    })
+    .await;
+    let copy = id(&shop.order());
+    shop.sim.weather(Weather { lose: 1.0, ..Weather::default() });
+    child_confirms(&shop, order, copy);
+    shop.sim.weather(Weather::default());
+    main_delivers(&shop, order, copy);
+    shop.settle().await;
     assert_eq!((shop.state(shop.main, copy), shop.state(shop.child, order)), ("Доставлен", "Подтвержден"));
 }

@@ -133,6 +133,9 @@ pub(super) async fn run(
         current => current?,
     };
     let theirs = child_states.of(&current);
+    // Several states of the child may be one of main's: it is in one of these already.
+    let agreed = theirs.filter(|state| states::in_main(settings, &state.name) == main_state.name);
+    let target = agreed.unwrap_or(target);
     let changed = theirs != Some(target);
     // Both were changed since they were in step: the later one is followed, here as there.
     let childs = before.and_then(|states| states.child);
