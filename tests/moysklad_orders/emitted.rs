@@ -67,7 +67,7 @@ async fn mains_copy_of_a_childs_organization_is_no_new_customer() {
     shop.sim.header_support(false);
     shop.sim.hook(shop.main, "counterparty", "CREATE", &hook_url());
     // The webhook comes after the reply.
-    shop.sim.weather(Weather { delay: Duration::from_secs(4), ..Weather::default() });
+    shop.sim.weather(Weather { delay: Duration::from_secs(10), ..Weather::default() });
     let (_, tea) = shop.product("Tea").await;
     let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
     shop.create("purchaseorder", shop.document(lines, json!({})));

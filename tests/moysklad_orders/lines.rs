@@ -184,3 +184,51 @@ async fn many_edits_of_a_few_lines_are_no_more_writes_in_a_minute_than_an_accoun
     assert_eq!(puts, 2 * 20 + 4, "then all lines at once");
     assert_eq!(ids_by_quantity(&shop.order()), ids);
 }
+
+/// A line of main's own, made just before the gateway sends a request like `before`.
+fn sugar_before(shop: &Shop, before: (Method, &str)) {
+    let Shop { sim, main, .. } = shop;
+    let sugar = sim.create_in(*main, "product", json!({"name": "Sugar"}));
+    let path = format!("/entity/customerorder/{}/positions", id(&shop.order()));
+    let line = json!({"assortment": sim.reference(*main, "product", sugar), "quantity": 7.5, "price": 100});
+    sim.person(*main).request_before(before, Method::POST, &path, line);
+}
+
+#[tokio::test]
+async fn a_line_that_main_adds_while_its_order_is_written_is_no_difference() {
+    let shop = Shop::start().await;
+    let (_, tea) = shop.product("Tea").await;
+    let lines = json!([shop.line("product", tea, json!({"quantity": 1, "price": 100}))]);
+    let order = shop.create("customerorder", shop.document(lines, json!({})));
+    shop.settle().await;
+    sugar_before(&shop, (Method::PUT, "/entity/customerorder"));
+    shop.sim.edit_in(shop.child, "customerorder", order, json!({"description": "please hurry"}));
+    shop.settle().await;
+    assert_eq!(rows(&shop.order()).len(), 2);
+    let task = &shop.tasks().await[0];
+    assert_eq!((&task["status"], &task["error"]), (&json!("completed"), &Value::Null), "{task}");
+}
+
+#[tokio::test]
+async fn a_line_that_main_adds_before_all_lines_are_written_stays() {
+    let shop = Shop::start().await;
+    let (_, tea) = shop.product("Tea").await;
+    let line = |n: u32| shop.line("product", tea, json!({"quantity": n, "price": 100}));
+    let lines: Vec<Value> = (1..=50).map(line).collect();
+    let order = shop.create("customerorder", shop.document(lines.into(), json!({})));
+    shop.settle().await;
+    let mut theirs = rows(&shop.source(order));
+    for line in &mut theirs {
+        line["price"] = 200.into();
+    }
+    // After main's order was read, its states are.
+    sugar_before(&shop, (Method::GET, "/entity/customerorder/metadata"));
+    let state = shop.sim.state(shop.child, "customerorder", "Подтвержден").unwrap();
+    let state = shop.sim.state_reference("customerorder", state);
+    shop.sim.edit_in(shop.child, "customerorder", order, json!({"positions": theirs, "state": state}));
+    shop.settle().await;
+    assert!(ids_by_quantity(&shop.order()).contains_key("7.5"), "the line of main's own");
+    assert_eq!(rows(&shop.order()).len(), 51);
+    let task = &shop.tasks().await[0];
+    assert_eq!((&task["status"], &task["error"]), (&json!("completed"), &Value::Null), "{task}");
+}

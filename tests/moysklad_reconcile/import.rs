@@ -149,7 +149,10 @@ async fn an_import_that_had_read_everything_reads_it_again() {
     let kazan = franchise.children[0];
     franchise.sim.create(franchise.main, kettle(1));
     assert!(franchise.gateway.terminate());
+    // It ends by itself once it has read everything and the child has it all.
+    franchise.sim.latency(kazan, Duration::from_secs(5));
     cut_short(&franchise, kazan, 5).await;
+    franchise.sim.latency(kazan, Duration::ZERO);
     franchise.sim.create(franchise.main, kettle(2));
     franchise.gateway.restart();
     let (done, text) = full(&franchise, kazan).await;

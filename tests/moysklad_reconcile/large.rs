@@ -100,7 +100,7 @@ async fn imports(franchise: &Franchise) -> BTreeMap<String, usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_thousand_products_are_imported_within_the_limits() {
     const MANY: usize = 5000;
-    let franchise = Franchise::start_with(&[QUIET]).await;
+    let franchise = Franchise::start_with(&[QUIET, LEASE]).await;
     fill(&franchise, MANY);
     let (main, kazan) = (franchise.main, franchise.children[0]);
     let start = Instant::now();
@@ -132,7 +132,7 @@ async fn five_thousand_products_are_imported_within_the_limits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_of_thousands_starves_no_other_child() {
-    let franchise = Franchise::start_with(&[QUIET]).await;
+    let franchise = Franchise::start_with(&[QUIET, LEASE]).await;
     fill(&franchise, 3000);
     let [kazan, omsk] = franchise.children;
     franchise.sim.latency(kazan, Duration::from_secs(1));
@@ -167,7 +167,7 @@ async fn a_gateway_killed_while_it_imports_repeats_nothing_and_leaves_nothing_ou
     let mut franchise = Franchise::start_with(&[QUIET, LEASE]).await;
     fill(&franchise, MANY);
     let kazan = franchise.children[0];
-    franchise.sim.latency(kazan, Duration::from_millis(50));
+    franchise.sim.latency(kazan, Duration::from_millis(500));
     let command =
         franchise.gateway.begin_command(&["--json", "sync", "full", "--account", &kazan.to_string()]);
     wait::until("the import to be half-way", LONG, || async {
@@ -177,6 +177,7 @@ async fn a_gateway_killed_while_it_imports_repeats_nothing_and_leaves_nothing_ou
     franchise.gateway.kill();
     let had = franchise.sim.products(kazan).len();
     assert!(had < MANY, "it was killed in the middle");
+    franchise.sim.latency(kazan, Duration::ZERO);
     franchise.gateway.restart();
     let (done, text) = ended(command).await;
     assert!(done, "{text}");
@@ -197,7 +198,7 @@ async fn a_command_killed_while_it_reads_goes_on_after_the_page_that_it_noted() 
         requests.retain(|request| request.path == "/entity/product" && request.query.contains("order="));
         requests.len()
     };
-    franchise.sim.latency(main, Duration::from_secs(1));
+    franchise.sim.latency(main, Duration::from_secs(3));
     let arguments = ["sync", "full", "--account", &kazan.to_string()];
     let mut command = franchise.gateway.begin_command(&arguments);
     let noted = "SELECT coalesce(max((progress->>'found')::bigint), 0) AS rows FROM moysklad_sweeps WHERE job = 'import'";
@@ -209,6 +210,7 @@ async fn a_command_killed_while_it_reads_goes_on_after_the_page_that_it_noted() 
     command.wait().unwrap();
     let found = count(&franchise, noted).await;
     assert!(found < 3500, "it was killed in the middle");
+    franchise.sim.latency(main, Duration::ZERO);
     let before = pages();
 
     // The dead process keeps its import for a minute.
@@ -232,7 +234,7 @@ async fn a_command_killed_while_it_reads_goes_on_after_the_page_that_it_noted() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_of_thousands_asks_for_pages_of_a_thousand() {
     const MANY: usize = 2200;
-    let franchise = Franchise::start_with(&[QUIET]).await;
+    let franchise = Franchise::start_with(&[QUIET, LEASE]).await;
     let (main, kazan) = (franchise.main, franchise.children[0]);
     let mut conn = franchise.gateway.database.connect().await;
     wait::until("all accounts to be on the list", LONG, || async {
@@ -277,7 +279,7 @@ async fn a_sweep_of_thousands_asks_for_pages_of_a_thousand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_too_long_for_one_reply_is_read_in_parts() {
     const MANY: usize = 400;
-    let franchise = Franchise::start_with(&[QUIET]).await;
+    let franchise = Franchise::start_with(&[QUIET, LEASE]).await;
     let person = franchise.sim.person(franchise.main);
     let long: Value = "ж".repeat(4096).into();
     // A hundred kilobytes each; no child has these fields, so nothing of them is written.

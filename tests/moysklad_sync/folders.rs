@@ -163,6 +163,8 @@ async fn a_child_that_keeps_its_own_folders_gets_none_and_keeps_its_places() {
     set_catalog(&franchise, *kazan, json!({"create_folders": false})).await;
     set_catalog(&franchise, *omsk, json!({"entities": ["product"]})).await;
     let a = folder(&franchise, "A", None);
+    // Noted later than its product, it would call that once more.
+    franchise.settle().await;
     let in_a = reference(sim, "productfolder", a);
     let product =
         franchise.create(json!({"name": "Kettle", "externalCode": "k", "productFolder": in_a})).await;

@@ -3,6 +3,9 @@
 use super::*;
 use std::time::Instant;
 
+/// Attempts are few, and none is to be the last before the test has done its part.
+const UNHURRIED: &[(&str, &str)] = &[("WORKER_BACKOFF_SECONDS", "1")];
+
 #[tokio::test]
 async fn one_token_serves_all_events_that_need_it() {
     let paypal = Paypal::start();
@@ -84,7 +87,7 @@ async fn wrong_credentials_fail_at_once_with_a_hint_and_are_not_shown() {
 #[tokio::test]
 async fn a_resource_that_is_not_readable_yet_is_asked_for_again() {
     let paypal = Paypal::start();
-    let gateway = fetching(&paypal, &[]).await;
+    let gateway = fetching(&paypal, UNHURRIED).await;
     tell(&gateway, "WH-1", "PAYMENT.CAPTURE.COMPLETED", "capture", "CAP1").await;
     wait::until("a first question", Duration::from_secs(20), || async {
         (paypal.gets("CAP1") > 0).then_some(())
@@ -138,7 +141,7 @@ async fn an_id_of_another_form_reaches_no_path_and_other_types_nothing_at_all() 
 #[tokio::test]
 async fn a_refund_is_kept_only_with_its_capture() {
     let paypal = Paypal::start();
-    let gateway = fetching(&paypal, &[]).await;
+    let gateway = fetching(&paypal, UNHURRIED).await;
     paypal.put("refunds", &refund("REF1", "CAP1", "9.00", "COMPLETED", 2));
     tell(&gateway, "WH-1", "PAYMENT.CAPTURE.REFUNDED", "refund", "REF1").await;
     wait::until("a question for the capture", Duration::from_secs(20), || async {

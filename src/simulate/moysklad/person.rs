@@ -25,6 +25,13 @@ impl Person<'_> {
         Ok(reply)
     }
 
+    /// The same just before the next request of the API with this method that names all these words, separated by spaces, in
+    /// its path, query or body.
+    pub fn request_before(&self, (api, words): (Method, &str), method: Method, path: &str, body: Value) {
+        let meanwhile = (api, words.to_owned(), (method, path.to_owned(), body));
+        self.simulator.change(self.account, |account| account.traffic.meanwhile = Some(meanwhile));
+    }
+
     /// Creates an entity.
     pub fn create(&self, kind: &str, body: &Value) -> Result<Uuid, Refused> {
         id_in(&self.request(&Method::POST, &format!("/entity/{kind}"), body)?)

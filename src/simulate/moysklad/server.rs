@@ -127,6 +127,7 @@ async fn answer(shared: &Arc<Shared>, account: usize, principal: usize, request:
     let (answer, wait, fault) = if let Some((refused, wait)) = refused {
         (refused.into(), wait, None)
     } else {
+        meanwhile(shared, account, request);
         let fault = fault(shared, account, request);
         let answer = match fault {
             Some(Fault::Status(status, code)) => Refused::new(status, code).into(),
@@ -155,20 +156,34 @@ async fn answer(shared: &Arc<Shared>, account: usize, principal: usize, request:
     respond(shared, &answer, &limits)
 }
 
+/// Lets a person do what waits for this request.
+fn meanwhile(shared: &Arc<Shared>, account: usize, request: &Request) {
+    let notices = {
+        let mut world = shared.world();
+        let asked = &mut world.accounts[account];
+        let is_now =
+            |(method, words, _): &mut (Method, String, _)| *method == request.method && request.names(words);
+        let Some((.., (method, path, body))) = asked.traffic.meanwhile.take_if(is_now) else { return };
+        let id = asked.id;
+        match world.by_hand(id, &method, &path, &body) {
+            Ok((_, notices)) => notices,
+            Err(refused) => return world.violate(format!("{method} {path} by hand: {refused:?}")),
+        }
+    };
+    hooks::send(shared, notices);
+}
+
 /// One that was ordered for this method, else what the weather brings.
 fn fault(shared: &Shared, account: usize, request: &Request) -> Option<Fault> {
     let mut world = shared.world();
     let weather = world.weather;
     let by_chance = world.dice.fault(&weather);
     let traffic = &mut world.accounts[account].traffic;
-    let body = String::from_utf8_lossy(&request.body);
-    let names = |text: &str| [&*request.path, &*request.query, &*body].iter().any(|part| part.contains(text));
-    if request.method != Method::GET && traffic.contended.as_deref().is_some_and(names) {
+    if request.method != Method::GET && traffic.contended.as_deref().is_some_and(|text| request.names(text)) {
         return Some(Fault::Status(409, 1065));
     }
-    let fails = |(method, text, _): &&(Method, String, Fault)| {
-        *method == request.method && text.split(' ').all(names)
-    };
+    let fails =
+        |(method, words, _): &&(Method, String, Fault)| *method == request.method && request.names(words);
     if let Some((.., fault)) = traffic.troubles.iter().find(fails) {
         return Some(*fault);
     }

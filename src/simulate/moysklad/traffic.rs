@@ -30,6 +30,9 @@ pub struct Recorded {
     pub body: Value,
 }
 
+/// A person's request: method, path below the base, body.
+pub(super) type ByHand = (Method, String, Value);
+
 /// Requests of one account.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
@@ -44,6 +47,8 @@ pub(super) struct Traffic {
     pub(super) contended: Option<String>,
     /// Requests with this method that name all these words fail so.
     pub(super) troubles: Vec<(Method, String, Fault)>,
+    /// What a person does just before the first request with this method that names all these words is acted on.
+    pub(super) meanwhile: Option<(Method, String, ByHand)>,
     /// When, status, code.
     refusals: VecDeque<(Instant, u16, u64)>,
     puts: VecDeque<(Instant, Uuid)>,

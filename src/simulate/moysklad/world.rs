@@ -60,6 +60,16 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
+impl Request {
+    /// Whether path, query or body hold each of these words, which spaces separate.
+    pub(super) fn names(&self, words: &str) -> bool {
+        let body = String::from_utf8_lossy(&self.body);
+        words
+            .split(' ')
+            .all(|word| [&*self.path, &*self.query, &*body].iter().any(|part| part.contains(word)))
+    }
+}
+
 /// What comes back, and the webhooks that it raises.
 #[derive(Debug)]
 pub(super) struct Answer {

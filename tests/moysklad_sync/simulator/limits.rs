@@ -10,7 +10,7 @@ use uuid::Uuid;
 #[tokio::test]
 async fn more_than_five_at_once_are_refused_with_1073() {
     let api = api();
-    api.sim.latency(api.account, Duration::from_secs(3));
+    api.sim.latency(api.account, Duration::from_secs(12));
     let asked = (0..8).map(|_| api.send("GET", "/entity/product", &Value::Null));
     let replies = futures_util::future::join_all(asked).await;
     let served = replies.iter().filter(|reply| reply.status == 200).count();

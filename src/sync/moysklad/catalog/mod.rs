@@ -42,7 +42,7 @@ use crate::queue::{HandlerError, Outcome};
 use crate::sync::Context;
 use crate::sync::tasks::{self, NewTask, Task};
 use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;
@@ -115,9 +115,14 @@ async fn in_child(kind: EntityKind, notice: &Notice<'_>, cx: &Context) -> Result
         event: Some(notice.event.id),
         delay: cx.restore,
     };
-    enqueue(&mut conn, &news, notice.max_attempts).await?;
     let key = Key { main_account: main, child_account: child, entity_type, main_id };
-    mappings::remove(&mut conn, key).await?;
+    // Together: who saw the one without the other would find nothing to do. In the order in which a run locks them.
+    conn.transaction(async |conn| {
+        mappings::remove(conn, key).await?;
+        note(conn, &news).await
+    })
+    .await?;
+    assign(&mut conn, &news, notice.max_attempts).await?;
     cx.sync_tasks.wake();
     let pause = cx.restore.as_secs();
     Ok(Outcome::completed(format!("1 sync task: what the child deleted comes back in {pause} s")))

@@ -235,7 +235,16 @@ impl Transfer<'_> {
         if !quiet {
             present = self.main.get("GET /entity/customerorder/{id}", &path, &[]).await?;
         }
-        let sums = sums::check(target.sum, &present, &plan.foreign);
+        let mut sums = sums::check(target.sum, &present, &plan.foreign);
+        if sums.is_err()
+            && !quiet
+            && let Some(now) = read::document(&self.main, ORDER, id).await?
+        {
+            // Somebody may have added a line meanwhile.
+            let known = store::positions(&mut *self.cx.conn().await?, self.source).await.map_err(broken)?;
+            let after = diff::plan(&target.lines, &now.lines, &known, false);
+            sums = sums::check(target.sum, &now.fields, &after.foreign);
+        }
         let summary = match (plan.foreign.len(), quiet && did == "updated") {
             (0, true) => "no change".to_owned(),
             (0, false) => did.to_owned(),

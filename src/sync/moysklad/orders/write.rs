@@ -4,7 +4,7 @@ use super::super::api::{AccountApi, ApiError, LONGEST};
 use super::super::work::{Work, broken};
 use super::diff::{self, Plan};
 use super::lines::{self, Wanted};
-use super::read::{self, PAGE};
+use super::read::{self, Document, PAGE};
 use super::store::{self, Source};
 use super::{ORDER, header};
 use crate::queue::HandlerError;
@@ -101,6 +101,13 @@ impl Lines<'_> {
 
     /// All lines in one request: those with an id are kept, those without are new, the others go.
     async fn replace(&self, wanted: &[Wanted], plan: &Plan<'_>) -> Result<(), ApiError> {
+        // Once more, as late as can be: what somebody adds after it was read is lost.
+        let present = self.present().await?;
+        let is_ours = |line: &Value| {
+            let pairs = || plan.pairs.iter().chain(&plan.leaving);
+            lines::id(line).is_some_and(|id| pairs().any(|(_, known)| *known == id))
+        };
+        let foreign = present.lines.iter().filter(|line| !is_ours(line)).map(other);
         let known: HashMap<Uuid, Uuid> = plan.pairs.iter().copied().collect();
         let ours = wanted.iter().map(|line| match known.get(&line.child) {
             Some(id) => {
@@ -110,15 +117,19 @@ impl Lines<'_> {
             }
             None => line.create(),
         });
-        let all: Vec<Value> = ours.chain(plan.foreign.iter().map(|line| other(line))).collect();
+        let all: Vec<Value> = ours.chain(foreign).collect();
         let all = json!({ "positions": all });
         self.adding(self.main.update(REPLACE, self.path, &all)).await.map_err(advised)?;
-        let present = read::document(self.main, ORDER, self.order).await?;
-        let present = present.ok_or_else(|| again("an order vanished while it was written"))?;
+        let present = self.present().await?;
         let known = known.into_iter().chain(plan.leaving.iter().copied()).collect();
         let after = diff::plan(wanted, &present.lines, &known, true);
         self.keep(&[after.pairs.as_slice(), after.leaving.as_slice()].concat()).await?;
         if after.is_done() { Ok(()) } else { Err(again("lines are otherwise than they were written").into()) }
+    }
+
+    async fn present(&self) -> Result<Document, ApiError> {
+        let present = read::document(self.main, ORDER, self.order).await?;
+        Ok(present.ok_or_else(|| again("an order vanished while it was written"))?)
     }
 
     /// Sends lines, and remembers that until it is known what came of it, whatever becomes of this process. Those that were
