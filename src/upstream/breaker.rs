@@ -1,8 +1,11 @@
 //! The circuit of one principal: closed while calls work, open after too many failures in a row, then one probe at a
 //! time until one works.
 //!
-//! A read that is answered with a failure again and again may be the fault of what it asks for, not of the upstream: it counts
-//! once, and as a probe it keeps the circuit open for no longer than it takes to let another try.
+//! Where single things may be unreadable ([`Policy::lenient_reads`]), a read that is answered with a failure again and again may
+//! be the fault of what it asks for: while other calls work it counts once, and as a probe it keeps the circuit open for no longer
+//! than it takes to let another try.
+//!
+//! [`Policy::lenient_reads`]: super::Policy::lenient_reads
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +13,8 @@ use tokio::time::Instant;
 
 /// What callers are told to wait while another call probes.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// When nothing has worked for so long, a read that fails again counts like any other failure.
+const LENIENCE: Duration = Duration::from_secs(60);
 /// Failed reads that are remembered.
 const MOST_READS: usize = 64;
 
@@ -18,6 +23,7 @@ pub(super) struct Breaker {
     failures: u32,
     /// How long it stays open.
     pause: Duration,
+    lenient_reads: bool,
     state: Mutex<State>,
 }
 
@@ -25,6 +31,10 @@ struct State {
     circuit: Circuit,
     /// Reads that have failed since one call worked: a hash of each.
     reads: Vec<u64>,
+    /// When one did, or the first might have.
+    worked: Instant,
+    /// Probes in a row that were known to fail.
+    known_probes: u32,
     /// Raised with every change of the circuit, so that calls from before the change have no say after it.
     epoch: u64,
 }
@@ -63,9 +73,15 @@ impl State {
 }
 
 impl Breaker {
-    pub(super) fn new(failures: u32, pause: Duration) -> Self {
-        let state = State { circuit: Circuit::Closed { failures: 0 }, reads: Vec::new(), epoch: 0 };
-        Self { failures: failures.max(1), pause, state: Mutex::new(state) }
+    pub(super) fn new(failures: u32, pause: Duration, lenient_reads: bool) -> Self {
+        let circuit = Circuit::Closed { failures: 0 };
+        let state = State { circuit, reads: Vec::new(), worked: Instant::now(), known_probes: 0, epoch: 0 };
+        Self { failures: failures.max(1), pause, lenient_reads, state: Mutex::new(state) }
+    }
+
+    /// Whether this read has failed since one call worked, and is expected to.
+    pub(super) fn expects_failure(&self, read: u64) -> bool {
+        self.lenient_reads && self.state().reads.contains(&read)
     }
 
     /// Whether a call would be refused now, and for how long.
@@ -105,6 +121,8 @@ impl Pass<'_> {
             return;
         }
         state.reads.clear();
+        state.known_probes = 0;
+        state.worked = Instant::now();
         match &mut state.circuit {
             Circuit::Closed { failures } => *failures = 0,
             Circuit::Open { .. } | Circuit::Probing => state.turn(Circuit::Closed { failures: 0 }),
@@ -118,16 +136,21 @@ impl Pass<'_> {
         if state.epoch != self.epoch {
             return false;
         }
-        let is_known = read.is_some_and(|read| state.knows(read));
+        let is_known = self.breaker.lenient_reads && read.is_some_and(|read| state.knows(read));
+        let excused = is_known && state.worked.elapsed() < LENIENCE;
         let (was_closed, pause) = match &mut state.circuit {
             Circuit::Closed { failures } => {
-                *failures += u32::from(!is_known);
+                *failures += u32::from(!excused);
                 if *failures < self.breaker.failures {
                     return false;
                 }
                 (true, self.breaker.pause)
             }
-            Circuit::Open { .. } | Circuit::Probing if is_known => (false, PROBE_WAIT),
+            Circuit::Open { .. } | Circuit::Probing if is_known => {
+                state.known_probes = state.known_probes.saturating_add(1);
+                let longer = PROBE_WAIT.saturating_mul(1 << (state.known_probes - 1).min(10));
+                (false, longer.min(self.breaker.pause))
+            }
             Circuit::Open { .. } | Circuit::Probing => (false, self.breaker.pause),
         };
         state.turn(Circuit::Open { until: Instant::now() + pause });
@@ -156,14 +179,14 @@ mod tests {
     }
 
     fn opened() -> Breaker {
-        let breaker = Breaker::new(3, PAUSE);
+        let breaker = Breaker::new(3, PAUSE, true);
         assert!(fail(&breaker, 3));
         breaker
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_open_it() {
-        let breaker = Breaker::new(3, PAUSE);
+        let breaker = Breaker::new(3, PAUSE, true);
         assert!(!fail(&breaker, 2));
         breaker.enter().ok().unwrap().succeeded();
         assert!(!fail(&breaker, 2), "a success starts the count again");
@@ -174,7 +197,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_that_proves_nothing_does_not_count() {
-        let breaker = Breaker::new(3, PAUSE);
+        let breaker = Breaker::new(3, PAUSE, true);
         fail(&breaker, 2);
         drop(breaker.enter().ok().unwrap());
         assert!(fail(&breaker, 1), "two failures before and one after");
@@ -196,13 +219,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_read_that_fails_again_and_again_does_not_open_it() {
-        let breaker = Breaker::new(3, PAUSE);
+        let breaker = Breaker::new(3, PAUSE, true);
         let read = |read: u64| breaker.enter().ok().unwrap().failed(Some(read));
         assert!((0..10).all(|_| !read(1)));
         assert!(!read(2));
         breaker.enter().ok().unwrap().succeeded();
         assert!(!read(1) && !read(2), "a success starts the count again");
         assert!(read(3), "the third of them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_fails_again_counts_when_nothing_works() {
+        let strict = Breaker::new(3, PAUSE, false);
+        assert!((0..3).any(|_| strict.enter().ok().unwrap().failed(Some(1))));
+        let breaker = Breaker::new(3, PAUSE, true);
+        let read = || breaker.enter().ok().unwrap().failed(Some(1));
+        assert!(!breaker.expects_failure(1) && !read() && breaker.expects_failure(1));
+        assert!((0..10).all(|_| !read()));
+        tokio::time::sleep(LENIENCE).await;
+        assert!(!read() && read(), "with the first, the third that counts");
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,6 +251,9 @@ mod tests {
         assert!(!probe(1));
         assert_eq!(breaker.check(), Err(PROBE_WAIT));
         tokio::time::sleep(PROBE_WAIT).await;
+        assert!(!probe(1));
+        assert_eq!(breaker.check(), Err(PROBE_WAIT * 2), "not for ever so soon");
+        tokio::time::sleep(PROBE_WAIT * 2).await;
         assert!(!probe(2));
         assert_eq!(breaker.check(), Err(PAUSE));
     }
@@ -230,7 +268,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_from_before_the_opening_has_no_say_after_it() {
-        let breaker = Breaker::new(3, PAUSE);
+        let breaker = Breaker::new(3, PAUSE, true);
         let early = [breaker.enter().ok().unwrap(), breaker.enter().ok().unwrap()];
         fail(&breaker, 3);
         tokio::time::sleep(PAUSE).await;
@@ -245,7 +283,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn zero_failures_mean_one() {
-        let breaker = Breaker::new(0, PAUSE);
+        let breaker = Breaker::new(0, PAUSE, true);
         assert!(breaker.enter().is_ok());
         assert!(fail(&breaker, 1));
     }

@@ -40,9 +40,11 @@ pub struct Policy {
     pub urgent_slots: usize,
     /// How long a call may wait for its turn before it gives up with [`UpstreamError::RateLimited`].
     pub max_wait: Duration,
-    /// Failures in a row that open the circuit of a principal. A read that is answered with a 5xx counts once, however often it
-    /// is repeated: what it asks for may be the reason.
+    /// Failures in a row that open the circuit of a principal.
     pub breaker_failures: u32,
+    /// Single things may be unreadable (5xx) while the upstream works: a read that fails again and again counts once as long as
+    /// other calls work, and is tried once in each call.
+    pub lenient_reads: bool,
     /// How long an open circuit refuses calls.
     pub breaker_pause: Duration,
     /// Longest reply body in bytes.
@@ -74,6 +76,7 @@ impl Default for Policy {
             urgent_slots: 0,
             max_wait: Duration::from_secs(5),
             breaker_failures: 5,
+            lenient_reads: false,
             breaker_pause: Duration::from_secs(30),
             max_reply: 8 << 20,
             thresholds: Thresholds::NONE,
@@ -144,6 +147,9 @@ impl Upstream {
         loop {
             let request = transport::request(&shared.base, &call);
             let request = request.ok_or(UpstreamError::BadPath { upstream, route })?;
+            if tries.is_first() && call.is_get() && principal.expects_failure(hash(request.url())) {
+                tries.most = 1;
+            }
             let admission = match principal.admit(&call, &mut budget).await {
                 Ok(admission) => admission,
                 // What went wrong with the upstream says more than that there is no time left to try again.
@@ -317,6 +323,10 @@ struct Tries {
 }
 
 impl Tries {
+    fn is_first(&self) -> bool {
+        self.number() == 1
+    }
+
     /// Number of the try that runs now, from 1.
     fn number(&self) -> u32 {
         self.failed + self.refused + 1

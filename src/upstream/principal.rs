@@ -60,7 +60,7 @@ impl Principal {
             rate: Rate::new(policy),
             pause: Pause::default(),
             guard: Guard::new(policy.thresholds),
-            breaker: Breaker::new(policy.breaker_failures, policy.breaker_pause),
+            breaker: Breaker::new(policy.breaker_failures, policy.breaker_pause, policy.lenient_reads),
         }
     }
 
@@ -94,6 +94,11 @@ impl Principal {
         let pass = self.breaker.enter().map_err(Refusal::Broken)?;
         let last_before = self.guard.sent(&call.method, call.counted_path());
         Ok(Admission { pass, last_before, _slot: slot })
+    }
+
+    /// Whether this read, a hash of its URL, is one that has failed while others may work.
+    pub(super) fn expects_failure(&self, read: u64) -> bool {
+        self.breaker.expects_failure(read)
     }
 
     /// How long the circuit refuses calls from now on.

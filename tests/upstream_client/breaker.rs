@@ -157,7 +157,7 @@ async fn the_tries_of_one_call_stop_when_they_open_it() {
 
 #[tokio::test]
 async fn one_thing_that_cannot_be_read_does_not_keep_the_others_from_being_read() {
-    let (server, upstream) = pair(Policy { tries: 3, ..fragile() }, |seen| {
+    let (server, upstream) = pair(Policy { tries: 3, lenient_reads: true, ..fragile() }, |seen| {
         if seen.target.ends_with("/things/1") { Answer::status(500).into() } else { ok() }
     })
     .await;
@@ -165,5 +165,5 @@ async fn one_thing_that_cannot_be_read_does_not_keep_the_others_from_being_read(
         assert_eq!(upstream.call("a", get()).await.unwrap_err().status(), Some(500));
     }
     upstream.call("a", thing(2)).await.unwrap();
-    assert_eq!(server.requests(), 10);
+    assert_eq!(server.requests(), 6, "what is known to fail is tried once");
 }

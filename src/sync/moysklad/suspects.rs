@@ -43,15 +43,15 @@ pub(super) enum Standing {
     Suspect,
     /// By itself, after all others: it has failed so.
     Culprit,
-    /// Not now: it has just failed so.
-    Bad(String),
+    /// Not now: it has just failed so, and rests for this time.
+    Bad(String, Duration),
 }
 
 impl Suspects {
     pub(super) fn standing(&self, main: Uuid, kind: EntityKind, id: Uuid) -> Standing {
         match self.all().get(&(main, kind, id)) {
             Some(Suspicion { alone: Some(alone), .. }) if Instant::now() < alone.rests_until => {
-                Standing::Bad(alone.why.clone())
+                Standing::Bad(alone.why.clone(), alone.rests_until.duration_since(Instant::now()))
             }
             Some(Suspicion { since, alone }) if since.elapsed() < LONGEST => match alone {
                 Some(_) => Standing::Culprit,
@@ -113,8 +113,8 @@ mod tests {
         assert_eq!(suspects.standing(main, EntityKind::Service, ids[0]), Standing::Free);
         suspects.cleared(main, EntityKind::Product, &ids[..1]);
         suspects.failed(main, EntityKind::Product, &ids[1..2], "alone", Duration::ZERO);
-        let bad = Standing::Bad("alone".to_owned());
-        assert_eq!(ids.map(standing), [Standing::Free, bad, Standing::Suspect]);
+        assert_eq!((standing(ids[0]), standing(ids[2])), (Standing::Free, Standing::Suspect));
+        assert!(matches!(standing(ids[1]), Standing::Bad(why, rest) if why == "alone" && rest <= REST));
     }
 
     #[test]
@@ -134,7 +134,8 @@ mod tests {
         suspects.failed(main, EntityKind::Product, &ids[..1], "alone", Duration::ZERO);
         suspects.failed(main, EntityKind::Product, &ids, "together", closed);
         earlier(closed + Duration::from_secs(1));
-        assert_eq!(ids.map(standing), [Standing::Bad("alone".to_owned()), Standing::Suspect]);
+        assert!(matches!(standing(ids[0]), Standing::Bad(..)));
+        assert_eq!(standing(ids[1]), Standing::Suspect);
         earlier(REST);
         assert_eq!(ids.map(standing), [Standing::Culprit, Standing::Suspect]);
         assert!(Standing::Suspect < Standing::Culprit, "they are taken in this order");

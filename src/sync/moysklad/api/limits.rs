@@ -29,6 +29,7 @@ pub(super) fn policy(settings: &Moysklad) -> Policy {
         burst,
         parallel: settings.parallel,
         urgent_slots: 1,
+        lenient_reads: true,
         max_reply: MOST_BYTES,
         thresholds: thresholds(settings.bans),
         told,

@@ -41,8 +41,8 @@ impl Drain<'_> {
             return self.fail(change.clone(), error).await;
         }
         for change in some {
-            if let Standing::Bad(why) = self.standing(kind, change.main_id) {
-                self.put_off(change, &why).await?;
+            if let Standing::Bad(why, rest) = self.standing(kind, change.main_id) {
+                self.rest(change, &why, rest).await?;
                 continue;
             }
             match self.process(kind, vec![change.clone()]).await {

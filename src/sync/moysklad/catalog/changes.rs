@@ -247,6 +247,19 @@ pub(super) async fn try_again(
     Ok(())
 }
 
+/// It is looked at again at this time, which is no try.
+pub(super) async fn wait_until(
+    conn: &mut AsyncPgConnection,
+    (child, main, kind, main_id): Place,
+    version: i64,
+    at: chrono::DateTime<chrono::Utc>,
+    error: &str,
+) -> QueryResult<()> {
+    let row = dsl::moysklad_changes.find((child, main, kind, main_id)).filter(dsl::version.eq(version));
+    diesel::update(row).set((dsl::due_at.eq(at), dsl::error.eq(error))).execute(conn).await?;
+    Ok(())
+}
+
 /// The child has it, brought for something else: what was wrong with it before is over.
 pub(super) async fn forget_failure(
     conn: &mut AsyncPgConnection,
@@ -297,6 +310,62 @@ pub(super) async fn postpone_all(
         diesel::update(due).set(wait).execute(conn).await?;
     }
     Ok(())
+}
+
+/// A type that waits for a right or for the tariff.
+#[derive(Debug, QueryableByName)]
+pub(super) struct Refused {
+    /// The API's keyword.
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub(super) entity_type: String,
+    /// When one of it is tried.
+    #[diesel(sql_type = diesel::sql_types::Timestamptz)]
+    pub(super) until: chrono::DateTime<chrono::Utc>,
+    /// As [`postpone_all`] was told.
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub(super) why: String,
+    /// None that waits is in the child already.
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub(super) only_new: bool,
+}
+
+/// Types that an earlier run was refused and that are not to be tried yet.
+pub(super) async fn refused(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+) -> QueryResult<Vec<Refused>> {
+    // An aggregate of an existence: diesel cannot say it.
+    diesel::sql_query(
+        "SELECT c.entity_type, min(c.due_at) AS until, min(c.error) AS why,
+             NOT bool_or(EXISTS (SELECT FROM moysklad_mappings AS m
+                 WHERE m.main_account = c.main_account AND m.child_account = c.child_account
+                     AND m.entity_type = c.entity_type AND m.main_id = c.main_id)) AS only_new
+         FROM moysklad_changes AS c
+         WHERE c.child_account = $1 AND c.main_account = $2 AND c.status = 'waiting' AND c.due_at > now()
+             AND c.error LIKE 'blocked: %'
+         GROUP BY c.entity_type",
+    )
+    .bind::<SqlUuid, _>(child)
+    .bind::<SqlUuid, _>(main)
+    .load(conn)
+    .await
+}
+
+/// Why the child waits for a person, if what is due next does.
+pub(super) async fn waits_for_person(
+    conn: &mut AsyncPgConnection,
+    main: Uuid,
+    child: Uuid,
+) -> QueryResult<Option<String>> {
+    let next: Option<Option<String>> = dsl::moysklad_changes
+        .filter(dsl::child_account.eq(child).and(dsl::main_account.eq(main)).and(dsl::status.eq("waiting")))
+        .order(dsl::due_at)
+        .select(dsl::error)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(next.flatten().filter(|error| error.starts_with("blocked: ")))
 }
 
 /// What waits for an entity that is in the child (`None`: in any child) by now may go on. Found by the text of its hold, as

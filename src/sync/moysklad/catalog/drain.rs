@@ -20,6 +20,7 @@ use crate::sync::moysklad::settings::{CatalogSettings, ChildSettings, EntityKind
 use crate::sync::moysklad::suspects::Standing;
 use crate::sync::moysklad::work::{Pair, Work, broken};
 use crate::sync::tasks::{self, Task};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -54,6 +55,8 @@ pub(super) struct Drain<'a> {
     pub(super) allowed: HashSet<EntityKind>,
     /// Types of which no new ones may be made.
     pub(super) no_new: HashSet<EntityKind>,
+    /// Until when what an earlier run was refused is not tried.
+    pub(super) refused_until: HashMap<EntityKind, DateTime<Utc>>,
     /// Whether what was refused last was a new one.
     pub(super) refused_new: bool,
     /// What it took not, for want of a right.
@@ -83,11 +86,7 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
     let settings = ChildSettings::read(&pair.child.account.settings).map_err(|error| {
         HandlerError::GiveUp(format!("the child's settings are unreadable ({error}): mend them, then retry"))
     })?;
-    let due = {
-        let mut conn = cx.conn().await?;
-        tasks::give_up_key(&mut conn, task.id).await.map_err(broken)?;
-        changes::due(&mut conn, pair.main_id(), pair.child_id(), task.id).await.map_err(broken)?
-    };
+    tasks::give_up_key(&mut *cx.conn().await?, task.id).await.map_err(broken)?;
     let mut drain = Drain {
         cx,
         task,
@@ -102,10 +101,13 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         called: HashSet::new(),
         allowed: HashSet::new(),
         no_new: HashSet::new(),
+        refused_until: HashMap::new(),
         refused_new: false,
         refusals: 0,
     };
-    let result = match drain.all(due).await {
+    drain.recall_refusals().await?;
+    let due = changes::due(&mut *cx.conn().await?, pair.main_id(), pair.child_id(), task.id).await;
+    let result = match drain.all(due.map_err(broken)?).await {
         Ok(()) => drain.settle_passing().await,
         // Else the next run would meet the same ones first, and be cut off by them again.
         Err(error) => drain.put_off_passing().await.and(Err(error)),
@@ -125,8 +127,8 @@ pub(super) async fn run(task: &Task, pair: &Pair, cx: &Work) -> Result<Outcome, 
         let next = task_for_the_rest(main, child, delay, cx);
         // Not this one, put off: what is told of meanwhile may be of a type that can be written, and would stand behind it.
         tasks::enqueue_gathering(&mut conn, std::slice::from_ref(&next)).await.map_err(broken)?;
-        if let Some(why) = drain.report.refusal() {
-            tasks::explain(&mut conn, &next.dedupe_key, why).await.map_err(broken)?;
+        if let Some(why) = changes::waits_for_person(&mut conn, main, child).await.map_err(broken)? {
+            tasks::explain(&mut conn, &next.dedupe_key, &why).await.map_err(broken)?;
         }
     }
     Ok(outcome?)
@@ -150,7 +152,7 @@ impl Drain<'_> {
         }
         for one in suspects {
             match self.standing(one.kind, one.main_id) {
-                Standing::Bad(why) => self.put_off(&one, &why).await?,
+                Standing::Bad(why, rest) => self.rest(&one, &why, rest).await?,
                 _ if self.is_refused(one.kind) => {}
                 _ => self.bring(one.kind, vec![one]).await?,
             }

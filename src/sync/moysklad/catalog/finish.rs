@@ -10,6 +10,7 @@ use crate::sync::moysklad::images;
 use crate::sync::moysklad::settings::EntityKind;
 use crate::sync::moysklad::work::broken;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Held until the child wants what it is made of.
@@ -169,6 +170,19 @@ impl Drain<'_> {
         for (change, text) in passing {
             self.put_off(&change, &text).await?;
         }
+        Ok(())
+    }
+
+    /// It is tried again by itself after this time. That is no try: nobody has asked for it.
+    pub(super) async fn rest(&mut self, change: &Change, why: &str, rest: Duration) -> Result<(), ApiError> {
+        let Some(version) = change.version else { return self.put_off(change, why).await };
+        // Not all children at once.
+        let spread = self.cx.settings.worker.backoff_base;
+        let until = self.cx.clock.now() + rest + Backoff { base: spread, max: spread }.wait(1);
+        let (place, mut conn) = (self.place(change), self.cx.conn().await?);
+        changes::wait_until(&mut conn, place, version, until, why).await.map_err(broken)?;
+        drop(conn);
+        self.report_held(change, why);
         Ok(())
     }
 

@@ -14,6 +14,24 @@ use uuid::Uuid;
 const FEW: usize = 5;
 
 impl Drain<'_> {
+    /// What an earlier run was refused is not tried again before its time, also where somebody tells of more of it.
+    pub(super) async fn recall_refusals(&mut self) -> Result<(), ApiError> {
+        let (main, child) = (self.pair.main_id(), self.pair.child_id());
+        let mut conn = self.cx.conn().await?;
+        for refused in changes::refused(&mut conn, main, child).await.map_err(broken)? {
+            let Some(kind) = EntityKind::parse(&refused.entity_type) else { continue };
+            let place = (child, main, kind);
+            let (until, why) = (refused.until, refused.why);
+            changes::postpone_all(&mut conn, place, until, &why, refused.only_new).await.map_err(broken)?;
+            if refused.only_new {
+                self.no_new.insert(kind);
+            }
+            self.refused_until.insert(kind, until);
+            self.report.refused.insert(kind, why);
+        }
+        Ok(())
+    }
+
     /// Whether it is the entity's own: others of its type are written.
     pub(super) fn is_refused_alone(&mut self, change: &Change) -> bool {
         self.refusals += 1;
@@ -44,7 +62,7 @@ impl Drain<'_> {
         let why = format!("{BLOCKED}: {error}");
         let place = (self.pair.child_id(), self.pair.main_id(), kind);
         let mut conn = self.cx.conn().await?;
-        changes::postpone_all(&mut conn, place, self.next_try(), &why, only_new).await.map_err(broken)?;
+        changes::postpone_all(&mut conn, place, self.next_try(kind), &why, only_new).await.map_err(broken)?;
         self.report.refused.insert(kind, why);
         Ok(())
     }
@@ -60,13 +78,13 @@ impl Drain<'_> {
         let mut conn = self.cx.conn().await?;
         for id in ids {
             let place = (self.pair.child_id(), self.pair.main_id(), kind.keyword(), *id);
-            let new = changes::hold_new(&mut conn, place, "waiting", why, None, self.next_try());
+            let new = changes::hold_new(&mut conn, place, "waiting", why, None, self.next_try(kind));
             new.await.map_err(broken)?;
         }
         Ok(())
     }
 
-    fn next_try(&self) -> DateTime<Utc> {
-        self.cx.clock.now() + NOT_ALLOWED
+    fn next_try(&self, kind: EntityKind) -> DateTime<Utc> {
+        self.refused_until.get(&kind).copied().unwrap_or_else(|| self.cx.clock.now() + NOT_ALLOWED)
     }
 }

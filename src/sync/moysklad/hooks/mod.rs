@@ -359,10 +359,18 @@ pub(super) async fn needed(
         }
         Role::Main => {
             let children = accounts::children(conn, account.account_id).await?;
-            let taking_part = children.iter().filter(|child| child.status != Status::Inactive);
+            let (off, taking_part): (Vec<_>, Vec<_>) =
+                children.iter().partition(|child| child.status == Status::Inactive);
             let own = MainSettings::read(&account.settings)
                 .map_err(|error| HookError::Settings(account.account_id, error))?;
-            (of_main(&taking_part.map(read).collect::<Result<Vec<_>, _>>()?), own.emit)
+            let taking_part: Vec<_> = taking_part.into_iter().map(read).collect::<Result<_, _>>()?;
+            let mut needed = of_main(&taking_part);
+            // What becomes of the orders of one that is switched off waits for it, and is told only once.
+            if off.into_iter().filter_map(|child| read(child).ok()).any(|child| plan::follows_states(&child))
+            {
+                needed.extend(plan::of_states());
+            }
+            (needed, own.emit)
         }
     };
     needed.extend(plan::of_emitted(&emitted));

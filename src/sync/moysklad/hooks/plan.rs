@@ -58,10 +58,20 @@ pub(in crate::sync::moysklad) fn of_main(children: &[ChildSettings]) -> BTreeSet
     };
     let mut needed: BTreeSet<Wanted> =
         kinds.into_iter().flat_map(|kind| wanted(kind.keyword(), &all)).collect();
-    if children.iter().any(|child| child.orders.status_back && child.orders.organization.is_some()) {
-        needed.extend(wanted(DocumentKind::Customerorder.keyword(), &[Action::Update]));
+    if children.iter().any(follows_states) {
+        needed.extend(of_states());
     }
     needed
+}
+
+/// Whether states of main's orders go back to this child.
+pub(in crate::sync::moysklad) fn follows_states(child: &ChildSettings) -> bool {
+    child.orders.status_back && child.orders.organization.is_some()
+}
+
+/// What main needs for that.
+pub(in crate::sync::moysklad) fn of_states() -> BTreeSet<Wanted> {
+    wanted(DocumentKind::Customerorder.keyword(), &[Action::Update]).collect()
 }
 
 /// What a child needs: deletes of what it got, and its documents if they flow.

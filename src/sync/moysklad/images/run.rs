@@ -128,7 +128,7 @@ impl Run<'_> {
                 if started.elapsed() > LONGEST {
                     return Ok(Ended::Done);
                 }
-                if let Standing::Bad(why) = self.standing(&pending) {
+                if let Standing::Bad(why, _) = self.standing(&pending) {
                     self.put_off(&pending, &why, pending.failures).await?;
                     continue;
                 }

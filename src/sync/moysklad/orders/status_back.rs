@@ -32,7 +32,11 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTa
             continue;
         }
         let way = Way { main, child, document, order: notice.entity_id };
-        let key = format!("{}/{child}/{document}/{STATUS_BACK}", notice.event.id);
+        let key = match account.status {
+            // It waits until the child is switched on again, however often main's order changes until then.
+            accounts::Status::Inactive => format!("{child}/{document}/{STATUS_BACK}/switched_off"),
+            _ => format!("{}/{child}/{document}/{STATUS_BACK}", notice.event.id),
+        };
         tasks.push(way.task(Some(notice.event.id), key, notice.max_attempts));
     }
     Ok(tasks)
@@ -122,9 +126,6 @@ pub(super) async fn run(
     }
     let child_states = States::read(child, ORDER).await?;
     let target = states::in_child(settings, &main_state.name).and_then(|name| child_states.named(name));
-    let Some(target) = target else {
-        return Ok(Outcome::completed("skipped: the child has no state for that of main's order"));
-    };
     let path = read::path(ORDER, document);
     let current = match child.get("GET /entity/customerorder/{id}", &path, &[]).await {
         Err(ApiError::NotFound(_)) => {
@@ -135,7 +136,9 @@ pub(super) async fn run(
     let theirs = child_states.of(&current);
     // Several states of the child may be one of main's: it is in one of these already.
     let agreed = theirs.filter(|state| states::in_main(settings, &state.name) == main_state.name);
-    let target = agreed.unwrap_or(target);
+    let Some(target) = agreed.or(target) else {
+        return Ok(Outcome::completed("skipped: the child has no state for that of main's order"));
+    };
     let changed = theirs != Some(target);
     // Both were changed since they were in step: the later one is followed, here as there.
     let childs = before.and_then(|states| states.child);

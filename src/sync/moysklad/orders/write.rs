@@ -107,7 +107,10 @@ impl Lines<'_> {
             let pairs = || plan.pairs.iter().chain(&plan.leaving);
             lines::id(line).is_some_and(|id| pairs().any(|(_, known)| *known == id))
         };
-        let foreign = present.lines.iter().filter(|line| !is_ours(line)).map(other);
+        let foreign: Vec<Value> = present.lines.iter().filter(|line| !is_ours(line)).map(other).collect();
+        if wanted.len() + foreign.len() > PAGE {
+            return Err(again("lines were added while an order was written").into());
+        }
         let known: HashMap<Uuid, Uuid> = plan.pairs.iter().copied().collect();
         let ours = wanted.iter().map(|line| match known.get(&line.child) {
             Some(id) => {
