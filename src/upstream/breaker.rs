@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// What callers are told to wait while another call probes.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
-/// When nothing has worked for so long, a read that fails again counts like any other failure.
+/// When nothing has worked since a first failure so long ago, a read that fails again counts like any other failure.
 const LENIENCE: Duration = Duration::from_secs(60);
 /// Failed reads that are remembered.
 const MOST_READS: usize = 64;
@@ -31,8 +31,8 @@ struct State {
     circuit: Circuit,
     /// Reads that have failed since one call worked: a hash of each.
     reads: Vec<u64>,
-    /// When one did, or the first might have.
-    worked: Instant,
+    /// The first failure since then.
+    failing_since: Option<Instant>,
     /// Probes in a row that were known to fail.
     known_probes: u32,
     /// Raised with every change of the circuit, so that calls from before the change have no say after it.
@@ -75,7 +75,7 @@ impl State {
 impl Breaker {
     pub(super) fn new(failures: u32, pause: Duration, lenient_reads: bool) -> Self {
         let circuit = Circuit::Closed { failures: 0 };
-        let state = State { circuit, reads: Vec::new(), worked: Instant::now(), known_probes: 0, epoch: 0 };
+        let state = State { circuit, reads: Vec::new(), failing_since: None, known_probes: 0, epoch: 0 };
         Self { failures: failures.max(1), pause, lenient_reads, state: Mutex::new(state) }
     }
 
@@ -122,7 +122,7 @@ impl Pass<'_> {
         }
         state.reads.clear();
         state.known_probes = 0;
-        state.worked = Instant::now();
+        state.failing_since = None;
         match &mut state.circuit {
             Circuit::Closed { failures } => *failures = 0,
             Circuit::Open { .. } | Circuit::Probing => state.turn(Circuit::Closed { failures: 0 }),
@@ -137,7 +137,7 @@ impl Pass<'_> {
             return false;
         }
         let is_known = self.breaker.lenient_reads && read.is_some_and(|read| state.knows(read));
-        let excused = is_known && state.worked.elapsed() < LENIENCE;
+        let excused = state.failing_since.get_or_insert_with(Instant::now).elapsed() < LENIENCE && is_known;
         let (was_closed, pause) = match &mut state.circuit {
             Circuit::Closed { failures } => {
                 *failures += u32::from(!excused);

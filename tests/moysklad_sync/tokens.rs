@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(30);
 
-async fn set_token(franchise: &Franchise, child: Uuid, token: &str) {
+pub async fn set_token(franchise: &Franchise, child: Uuid, token: &str) {
     let body = json!({
         "name": "Child", "role": "child", "parent_account_id": franchise.main, "access_token": token,
     });

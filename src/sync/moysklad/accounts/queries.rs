@@ -3,6 +3,7 @@
 use super::model::{Account, AccountChange, AccountError, Role, Status, invalid};
 use crate::crypto::MasterKey;
 use crate::db::schema::moysklad_accounts::dsl;
+use crate::sync::moysklad::catalog;
 use crate::sync::moysklad::reconcile::forget_trouble;
 use crate::sync::tasks;
 use diesel::prelude::*;
@@ -95,7 +96,8 @@ pub async fn put(
             return Ok((account, true));
         }
         let was_active = current.as_ref().is_some_and(|before| before.status == Status::Active);
-        if status == Status::Active && (!was_active || sealed.is_some()) {
+        let is_mended = status == Status::Active && (!was_active || sealed.is_some());
+        if is_mended {
             forget_trouble(conn, id).await?;
         }
         let account = diesel::update(dsl::moysklad_accounts.find(id))
@@ -108,13 +110,12 @@ pub async fn put(
             .returning(Account::as_returning())
             .get_result(conn)
             .await?;
-        let (was_active, parent) = current.map_or((true, account.parent_account_id), |before| {
-            (before.status == Status::Active, before.parent_account_id)
-        });
+        let parent = current.map_or(account.parent_account_id, |before| before.parent_account_id);
         // One that follows another by now has work that goes on under another name.
-        if status == Status::Active && (!was_active || parent != account.parent_account_id) {
+        if is_mended || status == Status::Active && parent != account.parent_account_id {
             let mut family = vec![id];
             family.extend(children(conn, id).await?.iter().map(|child| child.account_id));
+            catalog::try_refused(conn, &family).await?;
             tasks::hurry(conn, &family).await?;
         }
         Ok((account, false))

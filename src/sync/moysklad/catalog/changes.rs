@@ -286,13 +286,26 @@ pub(super) async fn postpone(
     Ok(())
 }
 
-/// None of this type is brought to the child before this time, or none that is new there.
+/// Some of the changes of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Those of entities that the child does not have.
+    New,
+    /// Those of entities that it has.
+    Mapped,
+}
+
+/// End of an error that does not speak for the whole type.
+pub(super) const PARTLY: &str = " (others of its type were written)";
+
+/// None of this type, or none of these, is brought to the child before this time.
 pub(super) async fn postpone_all(
     conn: &mut AsyncPgConnection,
     (child, main, kind): (Uuid, Uuid, EntityKind),
     until: chrono::DateTime<chrono::Utc>,
     why: &str,
-    only_new: bool,
+    which: Which,
 ) -> QueryResult<()> {
     use crate::db::schema::moysklad_mappings;
     let mapped = moysklad_mappings::table
@@ -304,11 +317,13 @@ pub(super) async fn postpone_all(
         .filter(dsl::entity_type.eq(kind.keyword()).and(dsl::status.eq("waiting")))
         .filter(dsl::due_at.le(diesel::dsl::now));
     let wait = (dsl::due_at.eq(until), dsl::error.eq(why));
-    if only_new {
-        diesel::update(due.filter(dsl::main_id.ne_all(mapped))).set(wait).execute(conn).await?;
-    } else {
-        diesel::update(due).set(wait).execute(conn).await?;
-    }
+    match which {
+        Which::All => diesel::update(due).set(wait).execute(conn).await?,
+        Which::New => diesel::update(due.filter(dsl::main_id.ne_all(mapped))).set(wait).execute(conn).await?,
+        Which::Mapped => {
+            diesel::update(due.filter(dsl::main_id.eq_any(mapped))).set(wait).execute(conn).await?
+        }
+    };
     Ok(())
 }
 
@@ -324,9 +339,12 @@ pub(super) struct Refused {
     /// As [`postpone_all`] was told.
     #[diesel(sql_type = diesel::sql_types::Text)]
     pub(super) why: String,
-    /// None that waits is in the child already.
+    /// Some that wait are not in the child.
     #[diesel(sql_type = diesel::sql_types::Bool)]
-    pub(super) only_new: bool,
+    pub(super) new: bool,
+    /// Some are.
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub(super) mapped: bool,
 }
 
 /// Types that an earlier run was refused and that are not to be tried yet.
@@ -338,18 +356,32 @@ pub(super) async fn refused(
     // An aggregate of an existence: diesel cannot say it.
     diesel::sql_query(
         "SELECT c.entity_type, min(c.due_at) AS until, min(c.error) AS why,
-             NOT bool_or(EXISTS (SELECT FROM moysklad_mappings AS m
-                 WHERE m.main_account = c.main_account AND m.child_account = c.child_account
-                     AND m.entity_type = c.entity_type AND m.main_id = c.main_id)) AS only_new
+             bool_or(m.main_id IS NULL) AS new, bool_or(m.main_id IS NOT NULL) AS mapped
          FROM moysklad_changes AS c
+             LEFT JOIN moysklad_mappings AS m ON m.main_account = c.main_account
+                 AND m.child_account = c.child_account AND m.entity_type = c.entity_type AND m.main_id = c.main_id
          WHERE c.child_account = $1 AND c.main_account = $2 AND c.status = 'waiting' AND c.due_at > now()
-             AND c.error LIKE 'blocked: %'
+             AND c.error LIKE 'blocked: %' AND NOT c.error LIKE '%' || $3
          GROUP BY c.entity_type",
     )
     .bind::<SqlUuid, _>(child)
     .bind::<SqlUuid, _>(main)
+    .bind::<Text, _>(PARTLY)
     .load(conn)
     .await
+}
+
+/// What waits for a right or for the tariff in these children is tried now.
+pub(in crate::sync::moysklad) async fn try_refused(
+    conn: &mut AsyncPgConnection,
+    children: &[Uuid],
+) -> QueryResult<usize> {
+    diesel::update(dsl::moysklad_changes)
+        .filter(dsl::child_account.eq_any(children).and(dsl::status.eq("waiting")))
+        .filter(dsl::error.like("blocked: %"))
+        .set(dsl::due_at.eq(diesel::dsl::now))
+        .execute(conn)
+        .await
 }
 
 /// Why the child waits for a person, if what is due next does.

@@ -176,8 +176,8 @@ impl Drain<'_> {
     /// It is tried again by itself after this time. That is no try: nobody has asked for it.
     pub(super) async fn rest(&mut self, change: &Change, why: &str, rest: Duration) -> Result<(), ApiError> {
         let Some(version) = change.version else { return self.put_off(change, why).await };
-        // Not all children at once.
-        let spread = self.cx.settings.worker.backoff_base;
+        // Not all children at once: one of them is enough to find out.
+        let spread = self.cx.settings.worker.backoff_base * 3;
         let until = self.cx.clock.now() + rest + Backoff { base: spread, max: spread }.wait(1);
         let (place, mut conn) = (self.place(change), self.cx.conn().await?);
         changes::wait_until(&mut conn, place, version, until, why).await.map_err(broken)?;

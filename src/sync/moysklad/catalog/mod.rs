@@ -29,7 +29,7 @@ mod strategy;
 mod take_over;
 mod writes;
 
-pub(super) use changes::News;
+pub(super) use changes::{News, try_refused};
 
 use super::accounts::{self, Role, Status};
 use super::api::ApiError;

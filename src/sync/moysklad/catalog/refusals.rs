@@ -1,7 +1,7 @@
 //! Types of which nothing may be done in the child, or be read from main, for want of a right or in the tariff: they wait, and
 //! the others do not wait for them. Nobody tells when that ends, so one of each is tried from time to time.
 
-use super::changes::{self, Change};
+use super::changes::{self, Change, PARTLY, Which};
 use super::drain::Drain;
 use crate::sync::moysklad::api::{ApiError, NOT_ALLOWED};
 use crate::sync::moysklad::settings::EntityKind;
@@ -20,10 +20,18 @@ impl Drain<'_> {
         let mut conn = self.cx.conn().await?;
         for refused in changes::refused(&mut conn, main, child).await.map_err(broken)? {
             let Some(kind) = EntityKind::parse(&refused.entity_type) else { continue };
-            let place = (child, main, kind);
-            let (until, why) = (refused.until, refused.why);
-            changes::postpone_all(&mut conn, place, until, &why, refused.only_new).await.map_err(broken)?;
-            if refused.only_new {
+            let which = match (refused.new, refused.mapped) {
+                (true, true) => Which::All,
+                (true, false) => Which::New,
+                (false, _) => Which::Mapped,
+            };
+            let (place, until, why) = ((child, main, kind), refused.until, refused.why);
+            changes::postpone_all(&mut conn, place, until, &why, which).await.map_err(broken)?;
+            // New ones may be made: what the child has is left alone by what is due.
+            if which == Which::Mapped {
+                continue;
+            }
+            if which == Which::New {
                 self.no_new.insert(kind);
             }
             self.refused_until.insert(kind, until);
@@ -44,25 +52,28 @@ impl Drain<'_> {
             return self.refuse_new(kind, error).await;
         }
         self.no_new.remove(&kind);
-        self.postpone_all(kind, error, false).await
+        self.postpone_all(kind, error, Which::All).await
     }
 
     /// To change one is another right than to make one, and a tariff may limit their number.
     pub(super) async fn refuse_new(&mut self, kind: EntityKind, error: &ApiError) -> Result<(), ApiError> {
         self.no_new.insert(kind);
-        self.postpone_all(kind, error, true).await
+        self.postpone_all(kind, error, Which::New).await
     }
 
     async fn postpone_all(
         &mut self,
         kind: EntityKind,
         error: &ApiError,
-        only_new: bool,
+        which: Which,
     ) -> Result<(), ApiError> {
-        let why = format!("{BLOCKED}: {error}");
+        let mut why = format!("{BLOCKED}: {error}");
+        if self.allowed.contains(&kind) {
+            why.push_str(PARTLY);
+        }
         let place = (self.pair.child_id(), self.pair.main_id(), kind);
         let mut conn = self.cx.conn().await?;
-        changes::postpone_all(&mut conn, place, self.next_try(kind), &why, only_new).await.map_err(broken)?;
+        changes::postpone_all(&mut conn, place, self.next_try(kind), &why, which).await.map_err(broken)?;
         self.report.refused.insert(kind, why);
         Ok(())
     }
@@ -85,6 +96,7 @@ impl Drain<'_> {
     }
 
     fn next_try(&self, kind: EntityKind) -> DateTime<Utc> {
-        self.refused_until.get(&kind).copied().unwrap_or_else(|| self.cx.clock.now() + NOT_ALLOWED)
+        let now = self.cx.clock.now();
+        self.refused_until.get(&kind).copied().filter(|until| *until > now).unwrap_or(now + NOT_ALLOWED)
     }
 }

@@ -34,7 +34,9 @@ pub(super) async fn tasks(notice: &Notice<'_>, cx: &Context) -> Result<Vec<NewTa
         let way = Way { main, child, document, order: notice.entity_id };
         let key = match account.status {
             // It waits until the child is switched on again, however often main's order changes until then.
-            accounts::Status::Inactive => format!("{child}/{document}/{STATUS_BACK}/switched_off"),
+            accounts::Status::Inactive => {
+                format!("{child}/{document}/{}/{STATUS_BACK}/switched_off", notice.entity_id)
+            }
             _ => format!("{}/{child}/{document}/{STATUS_BACK}", notice.event.id),
         };
         tasks.push(way.task(Some(notice.event.id), key, notice.max_attempts));

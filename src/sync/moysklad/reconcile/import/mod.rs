@@ -113,6 +113,8 @@ impl Import {
         let seen = state.overlap.iter().copied().collect();
         let import = Self { work, main, hold, state, refused: Vec::new(), seen, resumed };
         let mut conn = import.work.pool.get().await?;
+        // Who imports has seen to it that it can be done.
+        catalog::try_refused(&mut conn, &import.state.scope.targets).await?;
         // What waits from before may have no task: the one that it had may have failed for good.
         catalog::rouse(&mut conn, import.main.account.account_id, import.max_attempts()).await?;
         import.tell(&mut conn, "import.started", &import.state.run.to_string(), json!({})).await?;
